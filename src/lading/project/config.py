@@ -1,0 +1,86 @@
+"""Finding and parsing what was written: `lading.toml`, `[tool.lading]` in `pyproject.toml`, or nothing."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lading.project.kinds import type_name
+from lading.project.report import ConfigReport, Report
+
+
+@dataclass(slots=True, kw_only=True)
+class Written:
+    """What configuration there is. `report` and `pyproject_report` know the lines of their files."""
+
+    path: Path | None
+    document: Mapping[str, Any]
+    report: ConfigReport
+    pyproject: Mapping[str, Any] | None
+    pyproject_report: ConfigReport
+
+
+def read_written(root: Path, report: Report) -> Written:
+    """Read both files; having both configurations is an error naming them."""
+    own, own_report = _document(root / "lading.toml", report)
+    pyproject, pyproject_report = _document(root / "pyproject.toml", report)
+    tool = pyproject.get("tool", {}) if pyproject is not None else {}
+    table = tool.get("lading") if isinstance(tool, dict) else None
+    inside = pyproject_report.inside(("tool", "lading"))
+    path: Path | None = None
+    document: Mapping[str, Any] = {}
+    if own is not None:
+        path, document, chosen = root / "lading.toml", own, own_report
+        if table is not None:
+            message = "lading.toml and [tool.lading] in pyproject.toml are both there"
+            inside((), message, "keep one: move the keys, then delete the other")
+    elif table is not None:
+        path, chosen = root / "pyproject.toml", inside
+        if isinstance(table, dict):
+            document = table
+        else:
+            inside((), f"[tool.lading] must be a table, not {type_name(table)}")
+    else:
+        chosen = own_report
+    return Written(
+        path=path, document=document, report=chosen, pyproject=pyproject, pyproject_report=pyproject_report
+    )
+
+
+def _document(path: Path, report: Report) -> tuple[dict[str, Any] | None, ConfigReport]:
+    """A parsed TOML file, or None when it is absent or broken (then the report says where)."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None, ConfigReport(report, path.name)
+    except OSError as error:
+        report.add(path.name, path.name, f"cannot be read: {error.strerror}")
+        return None, ConfigReport(report, path.name)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        report.add(
+            f"{path.name}:{line}", path.name, "is not UTF-8, as TOML must be", f"iconv -t UTF-8 {path.name}"
+        )
+        return None, ConfigReport(report, path.name)
+    try:
+        return tomllib.loads(text), ConfigReport(report, path.name, text)
+    except tomllib.TOMLDecodeError as error:
+        report.add(*_syntax_place(path.name, text, str(error)))
+    except RecursionError:
+        report.add(path.name, path.name, "is nested too deeply to be read")
+    return None, ConfigReport(report, path.name)
+
+
+def _syntax_place(name: str, text: str, message: str) -> tuple[str, str, str]:
+    match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
+    if match is None:
+        return name, name, f"is not TOML: {message}"
+    line = int(match.group(2) or text.count("\n") + 1)
+    column = f", column {match.group(3)}" if match.group(3) else ", at its end"
+    return f"{name}:{line}", name, f"is not TOML: {match.group(1)} (line {line}{column})"

@@ -1,0 +1,253 @@
+"""Every key of `lading.toml`: one table, from which the validator and the JSON schema are both made. Pure.
+
+A key that is not here is an error to the user; a key that is here is used by lading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lading.errors import ProjectError
+from lading.project.kinds import (
+    BOOLEAN,
+    DATE,
+    DURATION,
+    INSIDE_PATH,
+    NUMBER,
+    SCALAR,
+    SIZE,
+    Kind,
+    Reporter,
+    choice,
+    integer,
+    list_of,
+    table_of,
+    text,
+    type_name,
+)
+from lading.project.places import KeyPath
+
+SUITES = {"bookworm": "3.11", "trixie": "3.13"}
+"""Debian suites that can be a base, and the Python each brings."""
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+ACCELERATORS = ("cpu", "cuda")
+PLATFORMS = ("linux/amd64", "linux/arm64")
+INTERPRETERS = ("auto", "debian", "standalone")
+TARGETS = ("train", "serve", "dev")
+
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+DISTRIBUTION = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: its kind, and what it means (shown by editors)."""
+
+    kind: Kind
+    meaning: str
+
+
+def _check_python(value: object, path: KeyPath, report: Reporter) -> str | None:
+    if isinstance(value, float):
+        report(
+            path, "must be a string, not a float (3.10 would read as 3.1)", f'write it in quotes: "{value}"'
+        )
+        return None
+    if not isinstance(value, str):
+        report(path, f"must be a string, not {type_name(value)}", f'write it in quotes: "{PYTHONS[-2]}"')
+        return None
+    if value in PYTHONS:
+        return value
+    minor = ".".join(value.split(".")[:2])
+    if minor in PYTHONS:
+        report(
+            path, f"{value!r} is more than a minor version; the lock pins the exact one", f'write "{minor}"'
+        )
+    else:
+        report(path, f"Python {value!r} is not supported", f"one of {', '.join(PYTHONS)}")
+    return None
+
+
+def _check_base(value: object, path: KeyPath, report: Reporter) -> str | None:
+    checked: str | None = _IMAGE_NAME.check(value, path, report)
+    if checked is None:
+        return None
+    if checked == "debian" or (checked.startswith("debian:") and checked[7:] not in SUITES):
+        report(path, f"{checked!r} names no Debian suite lading knows", _suite_hint(checked[7:]))
+        return None
+    if not checked.startswith("debian:"):
+        message = f"{checked!r} is no Debian suite; images from a registry cannot be a base yet"
+        report(path, message, _suite_hint(checked))
+        return None
+    return checked
+
+
+def _check_interpreter(value: object, path: KeyPath, report: Reporter) -> str | None:
+    if value == "base":
+        message = "'base' cannot be used yet: the Python inside a base image is not taken"
+        report(path, message, f"one of {', '.join(INTERPRETERS)}; `auto` is right for most")
+        return None
+    checked: str | None = _INTERPRETER.check(value, path, report)
+    return checked
+
+
+def _suite_hint(word: str) -> str:
+    from lading.project.report import nearest
+
+    known = ", ".join(f'"debian:{suite}" (Python {python})' for suite, python in SUITES.items())
+    close = nearest(word, SUITES)
+    return f'did you mean "debian:{close}"?' if close else f"one of {known}"
+
+
+def _check_gate(value: object, path: KeyPath, report: Reporter) -> str | None:
+    """A gate's syntax is known before training; what its metrics come to only after."""
+    checked: str | None = _TEXT.check(value, path, report)
+    if checked is None:
+        return None
+    from lading.project.expression import parse  # few projects have a gate
+
+    try:
+        parse(checked)
+    except ProjectError as error:
+        report(path, error.message, *error.hints[:1])
+        return None
+    return checked
+
+
+def _check_gpus(value: object, path: KeyPath, report: Reporter) -> dict[str, Any] | None:
+    if isinstance(value, dict):
+        return check_table(value, GPU_KEYS, path, report, required=("count",))
+    count = _GPU_COUNT.check(value, path, report)
+    return None if count is None else {"count": count}
+
+
+def check_table(
+    table: Mapping[str, object],
+    keys: Mapping[str, Key],
+    path: KeyPath,
+    report: Reporter,
+    *,
+    required: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The values of `table` that are right; all others are reported, unknown keys with a suggestion."""
+    checked = {}
+    for name, value in table.items():
+        if name not in keys:
+            from lading.project.report import did_you_mean
+
+            report((*path, name), "is not a key of this table", did_you_mean(name, keys))
+            continue
+        found = keys[name].kind.check(value, (*path, name), report)
+        if found is not None:
+            checked[name] = found
+    for name in required:
+        if name not in table:
+            report(path, f"needs `{name}`", keys[name].meaning)
+    return checked
+
+
+_IMAGE_NAME = text(
+    r"[a-z0-9][a-zA-Z0-9._:/-]*(?:@sha256:[0-9a-f]{64})?",
+    'an image name such as "debian:trixie" or "host/name:tag"',
+)
+_GPU_COUNT = integer(1, 4096)
+_TEXT = text()
+_INTERPRETER = choice(*INTERPRETERS)
+_STRINGS_OF_ENV = table_of(
+    text(secret_free=True, may_be_empty=True), VARIABLE, "a name of an environment variable"
+)
+_GROUPS = list_of(text(DISTRIBUTION, "a name of a dependency group or extra"))
+_LABELS = table_of(
+    text(secret_free=True),
+    r"[a-z0-9](?:[a-zA-Z0-9._/-]*[a-zA-Z0-9])?",
+    "a label name such as org.example.team",
+)
+
+TARGET_KEYS: Mapping[str, Key] = {
+    "apt": Key(
+        list_of(text(r"[a-z0-9][a-z0-9+.-]+", "a name of a Debian package (no version, no option)")),
+        "Debian packages to add.",
+    ),
+    "env": Key(_STRINGS_OF_ENV, "Environment variables in the image; never secrets."),
+    "groups": Key(_GROUPS, "Dependency groups or extras to install besides the project's own dependencies."),
+    "only": Key(
+        list_of(text(DISTRIBUTION, "a name of a Python package")),
+        "Install just these packages and what they need, instead of all the project's.",
+    ),
+    "flavour": Key(choice("standard", "minimal"), "minimal: no shell and nothing that is not needed to run."),
+    "bytecode": Key(BOOLEAN, "Put compiled bytecode into layers of its own. Default true."),
+    "user": Key(
+        text(r"[0-9]{1,9}(?::[0-9]{1,9})?", 'a numeric "UID" or "UID:GID"'), "Who runs in the image."
+    ),
+    "labels": Key(_LABELS, "Labels of the image."),
+}
+SHARED_KEYS: Mapping[str, Key] = {
+    "python": Key(Kind(_check_python, {"enum": list(PYTHONS)}), "Minor version of Python, in quotes."),
+    "base": Key(
+        Kind(_check_base, {"enum": [f"debian:{suite}" for suite in SUITES]}),
+        "The Debian suite that is built on.",
+    ),
+    "accelerator": Key(
+        list_of(choice(*ACCELERATORS), or_one=True), "All are locked; one is chosen at build or run."
+    ),
+    "platform": Key(list_of(choice(*PLATFORMS), or_one=True), "Platforms that are locked."),
+    "interpreter": Key(
+        Kind(_check_interpreter, dict(_INTERPRETER.schema)),
+        "Where Python comes from: the suite, or a standalone build; auto takes the suite's if it fits.",
+    ),
+}
+SECRET_KEYS: Mapping[str, Key] = {
+    "path": Key(INSIDE_PATH, "The file that may enter the image; `*` stands for any characters."),
+    "reason": Key(text(), "Why it is not a credential, or why it must be there."),
+    "expires": Key(DATE, "The day on which to think again: 2027-01-31."),
+}
+LIMIT_KEYS: Mapping[str, Key] = {
+    "cpus": Key(NUMBER, "Processors it may use; fractions are fine."),
+    "memory": Key(SIZE, 'Memory it may use: "16GB", "512MiB".'),
+    "shm": Key(SIZE, "Size of /dev/shm; PyTorch data loaders need it."),
+    "pids": Key(integer(1, 4_194_304), "Processes and threads it may have at once."),
+}
+GPU_KEYS: Mapping[str, Key] = {
+    "count": Key(_GPU_COUNT, "How many GPUs."),
+    "memory": Key(SIZE, 'Least memory of each: "40GB".'),
+}
+TASK_KEYS: Mapping[str, Key] = {
+    "run": Key(text(secret_free=True), "The command; {name} stands for a parameter."),
+    "target": Key(text(NAME, "a name of a target"), "The image it runs in. Default train."),
+    "params": Key(table_of(SCALAR, VARIABLE, "a name of a parameter (letters, digits, _)"), "Parameters."),
+    "inputs": Key(
+        table_of(text(), NAME, "a name of an input (letters, digits, . _ -)"),
+        "Read-only inputs: data:NAME, task:NAME or a path in the project.",
+    ),
+    "outputs": Key(INSIDE_PATH, "Folder in the project that the collected outputs are linked into."),
+    "env": Key(_STRINGS_OF_ENV, "Environment variables; never secrets."),
+    "secrets": Key(
+        list_of(text(VARIABLE, "a name of an environment variable (never the value)")),
+        "Names of environment variables passed at run time; never hashed, stored or logged.",
+    ),
+    "gate": Key(
+        Kind(_check_gate, dict(_TEXT.schema)), 'What must hold before a model is promoted: "accuracy > 0.95".'
+    ),
+    "network": Key(BOOLEAN, "Whether it may reach the network. Default false."),
+    **LIMIT_KEYS,
+    "timeout": Key(DURATION, 'Stopped after this long: "90s", "6h".'),
+    "gpus": Key(
+        Kind(_check_gpus, {"anyOf": [dict(_GPU_COUNT.schema), {"$ref": "#/$defs/gpus"}]}),
+        "GPUs it needs. Images are built for them; `run` and `up` refuse the task, no engine gives GPUs yet.",
+    ),
+}
+SERVE_KEYS: Mapping[str, Key] = {
+    "model": Key(text(), "A task's name, a path in the project, or model:NAME@ALIAS."),
+    "sample": Key(INSIDE_PATH, "A JSON request, replayed before any traffic."),
+    "host": Key(text(r"[A-Za-z0-9.:_-]+", "a host name or address"), "Address to listen on."),
+    "port": Key(integer(0, 65535), "Port to listen on; 0: any free one."),
+    "grace": Key(DURATION, "How long requests in flight may take after a stop is asked."),
+    **LIMIT_KEYS,
+}
+DATA_KEYS: Mapping[str, Key] = {
+    "source": Key(text(), "Path in the project, or URL."),
+    "sha256": Key(text(r"[0-9a-f]{64}", "64 lower-case hex digits"), "What the bytes must be."),
+}

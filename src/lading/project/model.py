@@ -1,0 +1,188 @@
+"""The values that describe a project. Pure: reading files and guessing happen elsewhere in this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from lading.project.limits import Limits
+
+
+class RequirementKind(StrEnum):
+    NONE = "none"
+    REQUIREMENTS = "requirements"  # requirements.txt, with what it includes
+    PYPROJECT = "pyproject"  # PEP 621 [project].dependencies
+    UV_LOCK = "uv.lock"  # used as it is, never re-resolved
+    PYLOCK = "pylock.toml"  # used as it is, never re-resolved (PEP 751)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """Where the project's Python dependencies are written."""
+
+    kind: RequirementKind
+    path: Path | None
+    """Absolute path of the main file; None for kind NONE."""
+    included: tuple[Path, ...] = ()
+    """Absolute paths of every file reached by -r and -c, in first-seen order."""
+    requires_python: str | None = None
+    names: tuple[str, ...] = ()
+    """Normalized names of the direct dependencies, for detection only; markers ignored."""
+    groups: tuple[str, ...] = ()
+    """Extras and dependency groups the file defines."""
+    find_links: tuple[str, ...] = ()
+    """Extra wheel folders the project declares: absolute paths or URLs without credentials."""
+    index_urls: tuple[str, ...] = ()
+    """Indexes the project declares, first the main one; URLs without credentials."""
+    includes_project: bool = False
+    """A line `-e .` was there: the resolver leaves it out and adds the project's own dependencies."""
+    ignored: tuple[Path, ...] = ()
+    """Other requirement files that were seen and not used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSettings:
+    """`[image]`, and `[image.TARGET]` laid over it."""
+
+    python: str
+    """`3.11`: the minor version."""
+    base: str
+    """`debian:bookworm`: the suite."""
+    accelerators: tuple[str, ...] = ("cpu",)
+    platforms: tuple[str, ...] = ("linux/amd64",)
+    apt: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    flavour: str = "standard"
+    """`standard`, or `minimal`: no shell."""
+    bytecode: bool = True
+    interpreter: str = "auto"
+    """Provider of Python: `auto`, `debian`, `standalone`."""
+    user: str = "1000:1000"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    only: tuple[str, ...] | None = None
+    """The target holds just these packages and what they need, instead of all the project's; None: all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedSecret:
+    """A file that looks like a credential and may enter the image, until `expires` (ISO date)."""
+
+    path: str
+    """Project-relative; `*` stands for any characters."""
+    reason: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuRequest:
+    count: int
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A table with `run`: something to execute in an image."""
+
+    name: str
+    run: str
+    """The command line, `{name}` standing for parameters. Run by `sh -c` only when it needs a shell."""
+    target: str = "train"
+    params: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """name → `data:NAME`, `task:NAME` or a path."""
+    outputs: str = "out"
+    """Project-relative folder that the collected outputs are also linked into."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Names of environment variables passed at run time; never hashed, stored or logged."""
+    gate: str | None = None
+    network: bool = False
+    limits: Limits = field(default_factory=Limits)
+    gpus: GpuRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    model: str
+    """A task's name, a project-relative path, or `model:NAME@ALIAS`."""
+    sample: str | None = None
+    """Project-relative path of a JSON request that is replayed before any traffic."""
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any free port."""
+    grace_seconds: float = 10.0
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    name: str
+    source: str
+    """Project-relative path or URL."""
+    sha256: str | None = None
+
+
+class CodeKind(StrEnum):
+    FOLDER = "folder"  # copied as it is to /app
+    PURE = "pure"  # installable without running anything: importable as if installed
+    BUILD = "build"  # needs its build backend: built once in a sandbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeFile:
+    """One file of the project that enters the image. `path` is POSIX, relative to the root."""
+
+    path: str
+    size_bytes: int
+    executable: bool
+    link_target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    kind: CodeKind
+    files: tuple[CodeFile, ...]
+    """Sorted by path; ignore rules already applied."""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """For PURE: import root inside the project → `site-packages` relative folder, e.g. `src/pkg` → `pkg`."""
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    """Console scripts: name → `module:function`."""
+    entry_points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Further entry point groups for the generated .dist-info: group → name → object reference."""
+    distribution: tuple[str, str] | None = None
+    """Name and version for the generated .dist-info, or None for a plain folder."""
+    because: str = ""
+    """Why it is of this kind; for BUILD what the build backend is needed for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was detected, and why; `lading plan` prints them."""
+
+    what: str
+    value: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    root: Path
+    name: str
+    version: str | None
+    config_path: Path | None
+    """lading.toml or pyproject.toml, absolute; None when nothing was written."""
+    image: ImageSettings
+    targets: Mapping[str, ImageSettings]
+    """Always has `train`, `serve` and `dev`."""
+    tasks: Mapping[str, Task]
+    serve: ServeSettings | None
+    data: Mapping[str, DataSource]
+    requirements: Requirements
+    code: Code
+    frameworks: tuple[str, ...]
+    """Normalized names of the ML frameworks among the requirements: torch, scikit-learn, …"""
+    findings: tuple[Finding, ...]
+    allowed_secrets: tuple[AllowedSecret, ...] = ()

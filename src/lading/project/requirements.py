@@ -1,0 +1,167 @@
+"""Where a project's dependencies are written: which file is used, and which are not.
+
+`uv.lock` before `pylock.toml` before PEP 621 dependencies before `requirements.txt`: what is locked already
+is never resolved again. Reads files; decides nothing about versions.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lading.project.model import Finding, RequirementKind, Requirements
+from lading.project.pyproject import Pyproject, pylock_names
+from lading.project.report import ConfigReport, Report
+from lading.project.requirement_lines import RequirementLines
+
+_OTHERS = {
+    "environment.yml": "conda environments: lading installs wheels",
+    "environment.yaml": "conda environments: lading installs wheels",
+    "Pipfile": "Pipenv",
+    "conda-lock.yml": "conda environments: lading installs wheels",
+}
+_REMEDIES = {
+    "Pipfile": "pipenv requirements > requirements.txt",
+}
+_CONDA_REMEDY = "list the Python packages, one a line, in requirements.txt; others as [image] apt = […]"
+
+
+def find_requirements(
+    root: Path,
+    pyproject: Pyproject | None,
+    environment: Mapping[str, str],
+    report: Report,
+    pyproject_report: ConfigReport,
+) -> tuple[Requirements, tuple[Finding, ...]]:
+    """The requirements of the project in `root`, and what to say about the choice."""
+    present = _present(root, pyproject)
+    if not present:
+        _only_foreign(root, pyproject, report)
+        return Requirements(kind=RequirementKind.NONE, path=None), ()
+    kind = present[0]
+    path = _path(root, kind)
+    ignored = tuple(_path(root, other) for other in present[1:])
+    findings = [Finding(what="requirements", value=path.name, because=_because(kind, pyproject))]
+    findings += [
+        Finding(what="requirements", value=f"{other.name} not used", because=f"{path.name} goes first")
+        for other in ignored
+        if other != path
+    ]
+    facts: dict[str, Any] = {"kind": kind, "path": path, "ignored": tuple(o for o in ignored if o != path)}
+    if kind is RequirementKind.REQUIREMENTS:
+        facts |= _from_lines(root, path, environment, report)
+        facts["requires_python"] = pyproject.requires_python if pyproject else None
+    elif kind is RequirementKind.PYLOCK:
+        facts |= _from_pylock(path, report, pyproject)
+    elif pyproject is not None:
+        facts |= _from_pyproject(root, pyproject, pyproject_report)
+    if facts.get("includes_project") and pyproject is not None:
+        facts["names"] = tuple(dict.fromkeys((*facts["names"], *pyproject.names)))
+    return Requirements(**facts), tuple(findings)
+
+
+def _present(root: Path, pyproject: Pyproject | None) -> list[RequirementKind]:
+    """Every kind that is there, the one to use first."""
+    kinds = []
+    if (root / "uv.lock").is_file() and pyproject is not None:
+        kinds.append(RequirementKind.UV_LOCK)
+    if (root / "pylock.toml").is_file():
+        kinds.append(RequirementKind.PYLOCK)
+    if pyproject is not None and pyproject.project is not None and pyproject.declares_dependencies:
+        kinds.append(RequirementKind.PYPROJECT)
+    if (root / "requirements.txt").is_file():
+        kinds.append(RequirementKind.REQUIREMENTS)
+    if not kinds and pyproject is not None and pyproject.project is not None:
+        kinds.append(RequirementKind.PYPROJECT)
+    return kinds
+
+
+def _path(root: Path, kind: RequirementKind) -> Path:
+    names = {RequirementKind.PYPROJECT: "pyproject.toml", RequirementKind.REQUIREMENTS: "requirements.txt"}
+    return root / names.get(kind, kind.value)
+
+
+def _because(kind: RequirementKind, pyproject: Pyproject | None) -> str:
+    if kind in {RequirementKind.UV_LOCK, RequirementKind.PYLOCK}:
+        return "it is locked: used as it is, never resolved again"
+    if kind is RequirementKind.PYPROJECT:
+        declared = pyproject is not None and pyproject.declares_dependencies
+        return "[project] lists the dependencies" if declared else "[project] is there, without dependencies"
+    if pyproject is not None and pyproject.project is not None:
+        return "[project] in pyproject.toml lists no dependencies"
+    return "it is there"
+
+
+def _only_foreign(root: Path, pyproject: Pyproject | None, report: Report) -> None:
+    """What other tools write and lading cannot read, when there is nothing else."""
+    if pyproject is not None and "poetry" in pyproject.document.get("tool", {}):
+        message = "dependencies are under [tool.poetry], not in [project] (PEP 621)"
+        report.add(
+            "pyproject.toml",
+            "project",
+            message,
+            "poetry export -o requirements.txt, or move them to [project]",
+        )
+        return
+    for name, why in _OTHERS.items():
+        if (root / name).is_file():
+            message = f"{name} alone does not say what to install ({why})"
+            report.add(name, "requirements", message, _REMEDIES.get(name, _CONDA_REMEDY))
+            return
+
+
+def _from_lines(root: Path, path: Path, environment: Mapping[str, str], report: Report) -> dict[str, Any]:
+    lines = RequirementLines(root, environment, report)
+    lines.read(path)
+    return {
+        "included": tuple(lines.included),
+        "names": tuple(lines.names),
+        "find_links": tuple(dict.fromkeys(lines.find_links)),
+        "index_urls": tuple(dict.fromkeys(lines.index_urls)),
+        "includes_project": lines.includes_project,
+    }
+
+
+def _from_pylock(path: Path, report: Report, pyproject: Pyproject | None) -> dict[str, Any]:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        report.add(
+            path.name,
+            "requirements",
+            f"cannot be read: {error}",
+            "uv export --format pylock.toml -o pylock.toml",
+        )
+        return {}
+    if not re.search(r"^lock-version\s*=", text, re.MULTILINE):
+        message = "has no lock-version: it is no PEP 751 lock"
+        report.add(path.name, "lock-version", message, "uv export --format pylock.toml -o pylock.toml")
+    requires = re.search(r'^requires-python\s*=\s*"([^"\n]*)"', text, re.MULTILINE)
+    written = requires.group(1) if requires else None
+    return {
+        "names": pylock_names(text),
+        "requires_python": written or (pyproject.requires_python if pyproject else None),
+    }
+
+
+def _from_pyproject(root: Path, pyproject: Pyproject, report: ConfigReport) -> dict[str, Any]:
+    folders = []
+    for index, value in enumerate(pyproject.find_links):
+        local = os.path.normpath(root / value.removeprefix("file://"))
+        if "://" in value and not value.startswith("file://"):
+            folders.append(value)
+        elif Path(local).exists():
+            folders.append(local)
+        else:
+            message = f"folder {value} does not exist"
+            report(("tool", "uv", "find-links", index), message, f"mkdir -p {value}")
+    return {
+        "requires_python": pyproject.requires_python,
+        "names": pyproject.names,
+        "groups": pyproject.groups,
+        "find_links": tuple(folders),
+        "index_urls": pyproject.index_urls,
+    }

@@ -1,0 +1,65 @@
+"""The JSON schema of `lading.toml` for editors (draft 2020-12), made from the table of keys. Pure.
+
+`python -m lading.project.schema` prints it; `schema.json` beside this file is that output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from lading.project.keys import (
+    DATA_KEYS,
+    GPU_KEYS,
+    NAME,
+    SECRET_KEYS,
+    SERVE_KEYS,
+    SHARED_KEYS,
+    TARGET_KEYS,
+    TASK_KEYS,
+    Key,
+)
+
+
+def _object(keys: Mapping[str, Key], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
+    properties = {name: {**key.kind.schema, "description": key.meaning} for name, key in keys.items()}
+    schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": list(required)} if required else schema
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a whole `lading.toml`."""
+    image = _object({**SHARED_KEYS, **TARGET_KEYS})
+    image["properties"]["allow_secret"] = {"type": "array", "items": {"$ref": "#/$defs/secret"}}
+    image["additionalProperties"] = {"$ref": "#/$defs/target"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "lading.toml",
+        "description": "What differs from what lading detects. Any other table with `run` is a task.",
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "pattern": f"^(?:{NAME})$", "description": "Name of the project."},
+            "image": image,
+            "data": {"type": "object", "additionalProperties": {"$ref": "#/$defs/data"}},
+            "serve": _object(SERVE_KEYS),
+        },
+        "additionalProperties": {"$ref": "#/$defs/task"},
+        "$defs": {
+            "target": _object(TARGET_KEYS),
+            "task": _object(TASK_KEYS, required=("run",)),
+            "data": _object(DATA_KEYS, required=("source",)),
+            "secret": _object(SECRET_KEYS, required=tuple(SECRET_KEYS)),
+            "gpus": _object(GPU_KEYS, required=("count",)),
+        },
+    }
+
+
+def schema_text() -> str:
+    """The schema as it stands in `schema.json`."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())
