@@ -1,0 +1,366 @@
+"""`lading.lock`: the lock as a TOML file, one canonical text a value, and back again, strictly.
+
+Sorted, so that two locks differ in the lines that differ. Reading refuses what it does not know: a key more
+or less is damage, and a lock is never half believed.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lading.errors import ProjectError
+from lading.lock.model import (
+    LOCK_FORMAT,
+    Lock,
+    LockedInterpreter,
+    LockedLayer,
+    LockedPackage,
+    LockedSuite,
+    LockedVariant,
+    LockedWheel,
+    TargetSelection,
+)
+from lading.oci.digest import DiffId, Digest
+from lading.oci.json import canonical_json
+
+LOCK_NAME = "lading.lock"
+_HEADER = "# made by lading; do not edit: run `lading lock`\n\n"
+_REMEDY = ("lading lock",)
+_HEX = re.compile(r"[0-9a-f]{64}")
+_OPTIONAL = {"url", "sha256", "size_bytes"}
+
+
+def write_lock(lock: Lock) -> str:
+    """The file's text. The same lock gives the same text."""
+    import tomli_w
+
+    return _HEADER + tomli_w.dumps(lock_document(lock))
+
+
+def read_lock(text: str, place: str) -> Lock:
+    """Raises ProjectError, with line or key, for a damaged lock and for one of a later format."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(
+            f"{place} is damaged: {error}", place=_place(place, error), hints=_REMEDY
+        ) from error
+    format_number = document.get("format")
+    if isinstance(format_number, int) and format_number > LOCK_FORMAT:
+        raise ProjectError(
+            f"{place} has format {format_number}; this lading reads up to {LOCK_FORMAT}",
+            place=place,
+            hints=("pip install --upgrade lading",),
+        )
+    try:
+        return _lock(_Table(document, "lock"))
+    except _Damage as damage:
+        line = _line_of(text, damage.path)
+        raise ProjectError(
+            f"{place} is damaged: {damage}", place=f"{place}:{line}" if line else place, hints=_REMEDY
+        ) from damage
+
+
+def lock_identity(lock: Lock) -> Digest:
+    """What the lock says, but for what may differ between two locks of the same things: URL hints, layer
+    digests, and when the suites' indexes were signed."""
+    document = lock_document(lock)
+    document.pop("layer", None)
+    for suite in document["suite"]:
+        suite.pop("date")
+        suite.pop("release_sha256")
+    for variant in document["variant"]:
+        variant["interpreter"].pop("url", None)
+        for wheel in variant["wheel"]:
+            wheel.pop("url", None)
+    return Digest.of(canonical_json(document))
+
+
+def lock_document(lock: Lock) -> dict[str, Any]:
+    """The lock as plain tables, in the file's order and names."""
+    return {
+        "format": lock.format,
+        "inputs": lock.inputs,
+        "suite": [
+            _fields(suite, ("suite", "codename", "date", "release_sha256"))
+            for suite in sorted(lock.suites, key=lambda suite: suite.suite)
+        ],
+        "variant": [
+            _variant_document(variant)
+            for variant in sorted(lock.variants, key=lambda one: (one.accelerator, one.platform))
+        ],
+        "layer": [
+            {
+                "key": layer.key,
+                "kind": layer.kind,
+                "digest": str(layer.digest),
+                "diff_id": str(layer.diff_id),
+                "size_bytes": layer.size_bytes,
+            }
+            for layer in sorted(lock.layers, key=lambda layer: layer.key)
+        ],
+    }
+
+
+_PACKAGE_FIELDS = ("name", "version", "architecture", "filename", "sha256", "size_bytes", "suite", "role")
+_WHEEL_FIELDS = ("name", "version", "filename", "sha256", "size_bytes", "url")
+_INTERPRETER_FIELDS = (
+    "provider",
+    "version",
+    "build",
+    "executable",
+    "packages",
+    "url",
+    "sha256",
+    "size_bytes",
+)
+
+
+def _variant_document(variant: LockedVariant) -> dict[str, Any]:
+    interpreter = _fields(variant.interpreter, _INTERPRETER_FIELDS)
+    interpreter["packages"] = sorted(variant.interpreter.packages)
+    return {
+        "accelerator": variant.accelerator,
+        "platform": variant.platform,
+        "interpreter": interpreter,
+        "target": {
+            name: {"wheels": sorted(chosen.wheels), "packages": sorted(chosen.packages)}
+            for name, chosen in sorted(variant.targets.items())
+        },
+        "wheel": [_fields(wheel, _WHEEL_FIELDS) for wheel in sorted(variant.wheels, key=_by_name)],
+        "package": [_fields(package, _PACKAGE_FIELDS) for package in sorted(variant.packages, key=_by_name)],
+    }
+
+
+def _by_name(item: LockedWheel | LockedPackage) -> tuple[str, str]:
+    return item.name, item.filename
+
+
+def _fields(value: object, names: Iterable[str]) -> dict[str, Any]:
+    return {name: found for name in names if (found := getattr(value, name)) is not None}
+
+
+class _Damage(Exception):
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+class _Table:
+    """One table being read: every key is taken once, and none may be left."""
+
+    def __init__(self, value: object, path: str) -> None:
+        if not isinstance(value, dict):
+            raise _Damage(path, "a table is expected")
+        self._left: dict[str, Any] = dict(value)
+        self.path = path
+
+    def text(self, key: str) -> str:
+        value = self._take(key, str)
+        assert isinstance(value, str)
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        return self.text(key) if key in self._left else None
+
+    def number(self, key: str) -> int:
+        value = self._take(key, int)
+        if isinstance(value, bool) or value < 0:
+            raise _Damage(f"{self.path}.{key}", "a number of bytes is expected")
+        return int(value)
+
+    def hexadecimal(self, key: str) -> str:
+        value = self.text(key)
+        if _HEX.fullmatch(value) is None:
+            raise _Damage(f"{self.path}.{key}", "64 lower-case hex digits are expected")
+        return value
+
+    def digest(self, key: str) -> str:
+        value = self.text(key)
+        if not value.startswith("sha256:") or _HEX.fullmatch(value[7:]) is None:
+            raise _Damage(f"{self.path}.{key}", "sha256: and 64 lower-case hex digits are expected")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self._take(key, list)
+        if not all(isinstance(value, str) for value in values):
+            raise _Damage(f"{self.path}.{key}", "a list of texts is expected")
+        return tuple(values)
+
+    def has(self, key: str) -> bool:
+        return key in self._left
+
+    def table(self, key: str) -> _Table:
+        return _Table(self._take(key, dict), f"{self.path}.{key}")
+
+    def tables(self, key: str) -> list[_Table]:
+        values = self._take(key, list) if key in self._left else []
+        return [_Table(value, f"{self.path}.{key}[{index}]") for index, value in enumerate(values)]
+
+    def named_tables(self, key: str) -> dict[str, _Table]:
+        values = self._take(key, dict) if key in self._left else {}
+        return {name: _Table(value, f"{self.path}.{key}.{name}") for name, value in values.items()}
+
+    def end(self) -> None:
+        if self._left:
+            raise _Damage(f"{self.path}.{min(self._left)}", "unknown key")
+
+    def _take(self, key: str, kind: type) -> Any:
+        if key not in self._left:
+            raise _Damage(f"{self.path}.{key}", "is missing")
+        value = self._left.pop(key)
+        if not isinstance(value, kind):
+            raise _Damage(f"{self.path}.{key}", f"{_KINDS[kind]} is expected")
+        return value
+
+
+_KINDS: Mapping[type, str] = {str: "a text", int: "a number", list: "a list", dict: "a table"}
+
+
+def _lock(table: _Table) -> Lock:
+    if table.number("format") != LOCK_FORMAT:
+        raise _Damage("lock.format", f"{LOCK_FORMAT} is expected")
+    lock = Lock(
+        inputs=table.hexadecimal("inputs"),
+        suites=tuple(_suite(one) for one in table.tables("suite")),
+        variants=tuple(_variant(one) for one in table.tables("variant")),
+        layers=tuple(_layer(one) for one in table.tables("layer")),
+    )
+    table.end()
+    return lock
+
+
+def _suite(table: _Table) -> LockedSuite:
+    suite = LockedSuite(
+        suite=table.text("suite"),
+        codename=table.text("codename"),
+        date=table.text("date"),
+        release_sha256=table.hexadecimal("release_sha256"),
+    )
+    table.end()
+    return suite
+
+
+def _variant(table: _Table) -> LockedVariant:
+    variant = LockedVariant(
+        accelerator=table.text("accelerator"),
+        platform=table.text("platform"),
+        interpreter=_interpreter(table.table("interpreter")),
+        packages=tuple(_package(one) for one in table.tables("package")),
+        wheels=tuple(_wheel(one) for one in table.tables("wheel")),
+        targets={name: _selection(one) for name, one in table.named_tables("target").items()},
+    )
+    table.end()
+    for target, selection in variant.targets.items():
+        for kind, names, held in (
+            ("wheel", selection.wheels, {wheel.name for wheel in variant.wheels}),
+            ("package", selection.packages, {package.name for package in variant.packages}),
+        ):
+            if unknown := set(names) - held:
+                raise _Damage(f"{table.path}.target.{target}", f"{kind} {min(unknown)} is not in the variant")
+    return variant
+
+
+def _interpreter(table: _Table) -> LockedInterpreter:
+    interpreter = LockedInterpreter(
+        provider=table.text("provider"),
+        version=table.text("version"),
+        build=table.text("build"),
+        executable=table.text("executable"),
+        packages=table.texts("packages"),
+        url=table.optional_text("url"),
+        sha256=table.hexadecimal("sha256") if table.has("sha256") else None,
+        size_bytes=table.number("size_bytes") if table.has("size_bytes") else None,
+    )
+    table.end()
+    return interpreter
+
+
+def _package(table: _Table) -> LockedPackage:
+    package = LockedPackage(
+        name=table.text("name"),
+        version=table.text("version"),
+        architecture=table.text("architecture"),
+        filename=table.text("filename"),
+        sha256=table.hexadecimal("sha256"),
+        size_bytes=table.number("size_bytes"),
+        suite=table.text("suite"),
+        role=table.text("role"),
+    )
+    table.end()
+    return package
+
+
+def _wheel(table: _Table) -> LockedWheel:
+    wheel = LockedWheel(
+        name=table.text("name"),
+        version=table.text("version"),
+        filename=table.text("filename"),
+        sha256=table.hexadecimal("sha256"),
+        size_bytes=table.number("size_bytes"),
+        url=table.optional_text("url"),
+    )
+    table.end()
+    if "/" in wheel.filename or not wheel.filename.endswith(".whl"):
+        raise _Damage(f"{table.path}.filename", "a wheel's file name is expected")
+    return wheel
+
+
+def _selection(table: _Table) -> TargetSelection:
+    selection = TargetSelection(wheels=table.texts("wheels"), packages=table.texts("packages"))
+    table.end()
+    return selection
+
+
+def _layer(table: _Table) -> LockedLayer:
+    layer = LockedLayer(
+        key=table.hexadecimal("key"),
+        kind=table.text("kind"),
+        digest=Digest(table.digest("digest")),
+        diff_id=DiffId(table.digest("diff_id")),
+        size_bytes=table.number("size_bytes"),
+    )
+    table.end()
+    return layer
+
+
+def _place(place: str, error: tomllib.TOMLDecodeError) -> str:
+    match = re.search(r"at line (\d+)", str(error))
+    return f"{place}:{match[1]}" if match else place
+
+
+def _line_of(text: str, path: str) -> int | None:
+    """The line of the table that `path` (`lock.variant[1].wheel[3].size_bytes`) stands in, or of its key.
+
+    Walks the headers in the file's order, as write_lock lays them out.
+    """
+    steps = re.findall(r"([\w-]+)(?:\[(\d+)\])?", path)[1:]
+    line = 0
+    lines = text.splitlines()
+    header = ""
+    for name, index in steps:
+        header = f"{header}.{name}" if header else name
+        wanted = re.compile(rf"\[\[?{re.escape(header)}\]?\]\s*$")
+        remaining = int(index or 0)
+        found = False
+        for number in range(line, len(lines)):
+            if wanted.match(lines[number]):
+                if remaining == 0:
+                    line, found = number + 1, True
+                    break
+                remaining -= 1
+        if not found:
+            return _key_line(lines, line, name) or line or None
+    return line or None
+
+
+def _key_line(lines: list[str], start: int, key: str) -> int | None:
+    for number in range(start, len(lines)):
+        if re.match(rf"\s*{re.escape(key)}\s*=", lines[number]):
+            return number + 1
+        if lines[number].startswith("["):
+            return None
+    return None

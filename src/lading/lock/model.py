@@ -1,0 +1,124 @@
+"""The lock as values. Identity of a file is name, version, file name, sha256 and size; a URL is a hint.
+
+Pure. Must not know how anything is fetched or installed. The file form is `lading.lock` (see lockfile.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lading.oci.digest import DiffId, Digest
+
+LOCK_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedWheel:
+    """One wheel file. `sha256` is 64 hex digits."""
+
+    name: str
+    """Normalized (PEP 503)."""
+    version: str
+    filename: str
+    sha256: str
+    size_bytes: int
+    url: str | None = None
+    """Where it was seen; no credentials, never `file:`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage:
+    """One Debian binary package."""
+
+    name: str
+    version: str
+    architecture: str
+    """`amd64`, `arm64` or `all`."""
+    filename: str
+    """`pool/main/…/x.deb`, relative to the mirror."""
+    sha256: str
+    size_bytes: int
+    suite: str
+    """The suite whose index named it: `bookworm`, `bookworm-security`."""
+    role: str = "base"
+    """Which layer holds it: `base`, `interpreter` or `apt`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedSuite:
+    """One signed index as last accepted. `date` (RFC 2822, as signed) guards against rollback."""
+
+    suite: str
+    codename: str
+    date: str
+    release_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedInterpreter:
+    """The Python that an image runs. `build` names it exactly: bytecode depends on it."""
+
+    provider: str
+    """`debian`, `standalone` or `base`."""
+    version: str
+    """`3.11`."""
+    build: str
+    """`3.11.2-6+deb12u6`, or the standalone release's key."""
+    executable: str
+    """`/usr/bin/python3.11`."""
+    packages: tuple[str, ...] = ()
+    """debian: names of the packages that make up the interpreter layer."""
+    url: str | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedVariant:
+    """Everything for one accelerator on one platform."""
+
+    accelerator: str
+    platform: str
+    interpreter: LockedInterpreter
+    packages: tuple[LockedPackage, ...]
+    """Base and interpreter packages of every target, sorted by name."""
+    wheels: tuple[LockedWheel, ...]
+    """Wheels of every target, sorted by name; one version of each."""
+    targets: Mapping[str, TargetSelection]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSelection:
+    """Which of a variant's packages and wheels one target holds: sorted names."""
+
+    wheels: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedLayer:
+    """What one layer came out as in the first trusted build. `key` is the LayerSpec's."""
+
+    key: str
+    kind: str
+    digest: Digest
+    diff_id: DiffId
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    format: int = LOCK_FORMAT
+    inputs: str
+    """sha256 hex over everything that resolution depended on; differs → the lock is out of date."""
+    suites: tuple[LockedSuite, ...]
+    variants: tuple[LockedVariant, ...]
+    layers: tuple[LockedLayer, ...] = field(default=())
+    """Sorted by key."""
+
+    def variant(self, accelerator: str, platform: str) -> LockedVariant | None:
+        for variant in self.variants:
+            if (variant.accelerator, variant.platform) == (accelerator, platform):
+                return variant
+        return None

@@ -1,0 +1,90 @@
+"""Debian packages of one variant: one resolution for all targets, then each target's part.
+
+A package has one role in a variant, the earliest that any target gives it, so that targets share layers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lading.lock.debian.base import base_packages, interpreter_packages
+from lading.lock.debian.resolve import DebianResolution, resolve_packages
+from lading.lock.model import LockedPackage, LockedSuite
+from lading.oci.platform import Platform
+from lading.project.model import Project
+from lading.store import Store
+
+_ROLES = ("base", "interpreter", "apt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedPackages:
+    """`targets` maps each target to the sorted names it holds."""
+
+    packages: tuple[LockedPackage, ...]
+    targets: Mapping[str, tuple[str, ...]]
+    suites: tuple[LockedSuite, ...]
+    warnings: tuple[str, ...]
+
+
+def resolve_debian(
+    project: Project,
+    platform: Platform,
+    *,
+    suite: str,
+    provider: str,
+    store: Store,
+    environment: Mapping[str, str],
+    offline: bool,
+) -> ResolvedPackages:
+    """Base, interpreter (when `provider` is `debian`) and apt packages of every target.
+
+    Raises what lading.lock.debian.resolve_packages raises.
+    """
+    wanted = {target: _wanted(project, target, provider) for target in project.targets}
+    names = sorted({name for roles in wanted.values() for held in roles.values() for name in held})
+    resolution = resolve_packages(
+        suite=suite,
+        architecture=platform.debian_architecture,
+        wanted=tuple(names),
+        store=store,
+        environment=environment,
+        offline=offline,
+    )
+    roles: dict[str, str] = {}
+    targets: dict[str, tuple[str, ...]] = {}
+    for target, by_role in wanted.items():
+        held = _target_roles(resolution, by_role, project.targets[target].flavour)
+        targets[target] = tuple(sorted(held))
+        for name, role in held.items():
+            roles[name] = min(roles.get(name, role), role, key=_ROLES.index)
+    packages = tuple(
+        dataclasses.replace(package, role=roles[package.name])
+        for package in resolution.packages
+        if package.name in roles
+    )
+    return ResolvedPackages(
+        packages=packages, targets=targets, suites=resolution.suites, warnings=resolution.warnings
+    )
+
+
+def _wanted(project: Project, target: str, provider: str) -> dict[str, tuple[str, ...]]:
+    settings = project.targets[target]
+    return {
+        "base": base_packages(settings.flavour),
+        "interpreter": interpreter_packages(settings.python) if provider == "debian" else (),
+        "apt": settings.apt,
+    }
+
+
+def _target_roles(
+    resolution: DebianResolution, wanted: Mapping[str, tuple[str, ...]], flavour: str
+) -> dict[str, str]:
+    """Package name → the first role whose closure brings it."""
+    result: dict[str, str] = {}
+    for role in _ROLES:
+        for package in resolution.closure(wanted[role], flavour=flavour):
+            result.setdefault(package.name, role)
+    return result

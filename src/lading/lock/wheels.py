@@ -1,0 +1,251 @@
+"""From a project's requirements to the wheels of one variant: exactly one version each, and who holds which.
+
+uv resolves; here its answers are put together. All targets are resolved as one set first, so that train and
+serve share versions; then each target's part is found by resolving it again with that set as constraints.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lading.errors import ProjectError, ResolutionFailed
+from lading.fetch.address import display_url
+from lading.lock.accelerators import check_accelerator, cpu_builds, cuda_wheels, unfitting_cpu_builds
+from lading.lock.indexes import find_links, uv_environment
+from lading.lock.links import listed_filenames
+from lading.lock.model import LockedWheel
+from lading.lock.pylock import FoundWheel, read_pylock, select_wheels
+from lading.lock.requirements import (
+    TargetRequirements,
+    allowed_hashes,
+    compile_arguments,
+    group_arguments,
+)
+from lading.lock.sizes import find_sizes
+from lading.lock.target import TargetEnvironment
+from lading.lock.uv import Uv
+from lading.project.model import Project, RequirementKind
+
+if TYPE_CHECKING:
+    from lading.fetch.http import Fetcher
+    from lading.store import Store
+
+_LOCKED = (RequirementKind.UV_LOCK, RequirementKind.PYLOCK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedWheels:
+    """`targets` maps each target to the sorted names it holds."""
+
+    wheels: tuple[LockedWheel, ...]
+    targets: Mapping[str, tuple[str, ...]]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelRequest:
+    """What is resolved. `kept` are pins to prefer (name → version): only what must move moves."""
+
+    project: Project
+    target: TargetEnvironment
+    accelerator: str
+    requirements: Mapping[str, TargetRequirements]
+    kept: Mapping[str, str]
+    known_sizes: Mapping[str, int]
+
+
+def resolve_wheels(
+    request: WheelRequest, *, store: Store, fetcher: Fetcher, environment: Mapping[str, str]
+) -> ResolvedWheels:
+    """Wheels for every target of `request`. Runs uv; nothing of the project or of a package is executed.
+
+    Raises ResolutionFailed (no solution, or a package without a wheel), ProjectError, FetchFailed,
+    OutsideError.
+    """
+    project = request.project
+    uv = Uv(
+        folder=project.root,
+        environment=uv_environment(environment, request.accelerator, project.requirements.find_links),
+        offline=fetcher.offline,
+    )
+    with tempfile.TemporaryDirectory(prefix="lading-lock-") as scratch:
+        resolution = _Resolution(request=request, uv=uv, scratch=Path(scratch), fetcher=fetcher)
+        found, targets, warnings = resolution.run(
+            [*project.requirements.find_links, *find_links(environment)]
+        )
+    warnings = (*warnings, *check_accelerator(found, request.accelerator))
+    sizes = find_sizes(found, store=store, fetcher=fetcher, folder=project.root, known=request.known_sizes)
+    wheels = tuple(_locked(wheel, sizes[wheel.sha256]) for wheel in found)
+    return ResolvedWheels(wheels=wheels, targets=targets, warnings=warnings)
+
+
+def _locked(wheel: FoundWheel, size_bytes: int) -> LockedWheel:
+    remote = wheel.url is not None and wheel.url.startswith(("http://", "https://"))
+    return LockedWheel(
+        name=wheel.name,
+        version=wheel.version,
+        filename=wheel.filename,
+        sha256=wheel.sha256,
+        size_bytes=size_bytes,
+        url=display_url(wheel.url).partition("#")[0] if remote and wheel.url is not None else None,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Resolution:
+    request: WheelRequest
+    uv: Uv
+    scratch: Path
+    fetcher: Fetcher
+
+    def run(
+        self, links: list[str]
+    ) -> tuple[tuple[FoundWheel, ...], dict[str, tuple[str, ...]], tuple[str, ...]]:
+        if self.request.project.requirements.kind in _LOCKED:
+            return self._use_lock()
+        arguments = self._union_arguments()
+        if not arguments:
+            return (), dict.fromkeys(self.request.requirements, ()), ()
+        found = self._compile(arguments, {})
+        warnings: tuple[str, ...] = ()
+        if self.request.accelerator == "cpu" and cuda_wheels(found):
+            found, warnings = self._prefer_cpu_builds(arguments, found, links)
+        pins = {wheel.name: wheel.version for wheel in found}
+        names: dict[tuple[str, ...], tuple[str, ...]] = {arguments: tuple(sorted(pins)), (): ()}
+        targets = {}
+        for target, requirements in self.request.requirements.items():
+            own = self._arguments(requirements, f"{target}.in")
+            if own not in names:
+                names[own] = self._names(own, pins)
+            targets[target] = names[own]
+        return found, targets, warnings
+
+    def _prefer_cpu_builds(
+        self, arguments: tuple[str, ...], found: tuple[FoundWheel, ...], links: Iterable[str]
+    ) -> tuple[tuple[FoundWheel, ...], tuple[str, ...]]:
+        """uv takes the highest version, which is an index's CUDA build; a wheel folder's `+cpu` build is
+        what the cpu accelerator asks for, so it becomes a constraint where it fits the requirements."""
+        target = self.request.target
+        filenames = listed_filenames(links, self.fetcher)
+        offered = cpu_builds(filenames, frozenset(target.tags()))
+        names = {wheel.name for wheel in found}
+        builds = {name: offered[name] for name in sorted(names & set(offered))}
+        if not builds:
+            others = unfitting_cpu_builds(filenames, names)
+            return found, tuple(
+                f"{filename} does not fit Python {target.python} on {target.platform}" for filename in others
+            )
+        said = ", ".join(f"{name} {version}" for name, version in builds.items())
+        try:
+            chosen = self._compile(arguments, builds)
+        except ResolutionFailed:
+            return found, (f"{said} is in a wheel folder, and the other requirements do not allow it",)
+        return chosen, (f"{said} was taken from a wheel folder: the accelerator is cpu",)
+
+    def _use_lock(self) -> tuple[tuple[FoundWheel, ...], dict[str, tuple[str, ...]], tuple[str, ...]]:
+        """The project's own lock says the versions; only what it does not know is resolved beside it."""
+        held: dict[str, FoundWheel] = {}
+        targets: dict[str, tuple[str, ...]] = {}
+        cache: dict[tuple[str, ...], tuple[FoundWheel, ...]] = {}
+        for target, requirements in self.request.requirements.items():
+            if requirements.only is None:
+                groups = tuple(sorted(requirements.groups))
+                if groups not in cache:
+                    cache[groups] = self._locked_wheels(groups)
+                _merge(held, cache[groups], str(self.request.project.requirements.path))
+                targets[target] = tuple(wheel.name for wheel in cache[groups])
+        pins = {wheel.name: wheel.version for wheel in held.values()}
+        for target, requirements in self.request.requirements.items():
+            if requirements.only is not None:
+                own = self._compile(self._arguments(requirements, f"{target}.in"), pins)
+                _merge(held, own, target)
+                targets[target] = tuple(wheel.name for wheel in own)
+        return tuple(held[name] for name in sorted(held)), targets, ()
+
+    def _locked_wheels(self, groups: tuple[str, ...]) -> tuple[FoundWheel, ...]:
+        path = self.request.project.requirements.path
+        if path is None:
+            raise ProjectError("the project names a lock kind but no lock file")
+        if self.request.project.requirements.kind is RequirementKind.PYLOCK:
+            return select_wheels(
+                read_pylock(path.read_text(), path.name), self.request.target, groups=groups, place=path.name
+            )
+        arguments = (
+            *("export", "--project", str(path.parent), "--format", "pylock.toml", "--frozen"),
+            *("--no-emit-project", "--no-default-groups", "--no-header"),
+            *group_arguments(path.parent / "pyproject.toml", groups),
+        )
+        text = self.uv.run(arguments, doing=f"reading {path.name}", place=path.name)
+        return select_wheels(read_pylock(text, path.name), self.request.target, place=path.name)
+
+    def _union_arguments(self) -> tuple[str, ...]:
+        wanted = self.request.requirements.values()
+        groups = {group for one in wanted if one.only is None for group in one.groups}
+        project_too = any(one.only is None for one in wanted)
+        arguments = compile_arguments(self.request.project, groups, self.scratch) if project_too else ()
+        only = sorted({text for one in wanted for text in one.only or ()})
+        return (*arguments, *(self._written("all.in", only) if only else ()))
+
+    def _arguments(self, requirements: TargetRequirements, filename: str) -> tuple[str, ...]:
+        if requirements.only is None:
+            return compile_arguments(self.request.project, requirements.groups, self.scratch)
+        return self._written(filename, requirements.only) if requirements.only else ()
+
+    def _written(self, filename: str, lines: Iterable[str]) -> tuple[str, ...]:
+        path = self.scratch / filename
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return (str(path),)
+
+    def _compile(self, arguments: tuple[str, ...], pins: Mapping[str, str]) -> tuple[FoundWheel, ...]:
+        if not arguments:
+            return ()
+        project = self.request.project
+        place = project.requirements.path.name if project.requirements.path else "requirements"
+        output = self.scratch / "pylock.toml"
+        output.unlink(missing_ok=True)
+        if preferred := {**self.request.kept, **pins}:
+            output.write_text(_preferences(preferred))
+        self._uv_compile((*arguments, "--format", "pylock.toml", "--output-file", str(output)), pins, place)
+        pylock = read_pylock(output.read_text(), place)
+        return select_wheels(pylock, self.request.target, hashes=allowed_hashes(project), place=place)
+
+    def _names(self, arguments: tuple[str, ...], pins: Mapping[str, str]) -> tuple[str, ...]:
+        place = Path(arguments[0]).name
+        flags = ("--format", "requirements.txt", "--no-annotate", "--no-header")
+        text = self._uv_compile((*arguments, *flags), pins, place)
+        return tuple(sorted(line.partition("==")[0] for line in text.splitlines() if "==" in line))
+
+    def _uv_compile(self, arguments: tuple[str, ...], pins: Mapping[str, str], place: str) -> str:
+        target = self.request.target
+        constraints = self._written("constraints.txt", (f"{name}=={pins[name]}" for name in sorted(pins)))
+        return self.uv.run(
+            (
+                *("pip", "compile", *arguments, "--no-build", "--constraints", *constraints),
+                *("--python-version", target.python, "--python-platform", target.uv_platform),
+            ),
+            doing=f"resolving {place} for Python {target.python} on {target.platform}",
+            place=place,
+        )
+
+
+def _merge(held: dict[str, FoundWheel], wheels: Iterable[FoundWheel], place: str) -> None:
+    for wheel in wheels:
+        known = held.setdefault(wheel.name, wheel)
+        if known.sha256 != wheel.sha256:
+            raise ResolutionFailed(
+                f"two targets need different builds of {wheel.name}: {known.filename} and {wheel.filename}",
+                place=place,
+                hints=("let the groups of [image.train] and [image.serve] agree on one version",),
+            )
+
+
+def _preferences(pins: Mapping[str, str]) -> str:
+    """An output file as uv left it before: it keeps these versions where nothing forbids them."""
+    lines = ['lock-version = "1.0"', 'created-by = "lading"']
+    for name in sorted(pins):
+        lines += ["", "[[packages]]", f'name = "{name}"', f'version = "{pins[name]}"']
+    return "\n".join(lines) + "\n"

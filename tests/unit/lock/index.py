@@ -1,0 +1,169 @@
+"""A package index on loopback (PEP 503, 658 and 691) with wheels made here, and projects that use it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fetch.loopback import Handler, Loopback
+
+from lading.project.model import (
+    Code,
+    CodeKind,
+    ImageSettings,
+    Project,
+    RequirementKind,
+    Requirements,
+)
+
+
+def make_wheel(
+    name: str, version: str, *, tag: str = "py3-none-any", requires: Iterable[str] = (), padding: int = 0
+) -> tuple[str, bytes]:
+    """File name and bytes of a small, valid wheel."""
+    module = name.replace("-", "_")
+    info = f"{module}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += "".join(f"Requires-Dist: {text}\n" for text in requires)
+    files = {
+        f"{module}/__init__.py": f"VERSION = {version!r}\n{'#' * padding}\n",
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    record = "".join(f"{path},sha256={_digest(text)},{len(text)}\n" for path, text in files.items())
+    files[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), text)
+    return f"{module}-{version}-{tag}.whl", buffer.getvalue()
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+@dataclass
+class Index:
+    """`server` serves `/simple/NAME/` and `/files/NAME`."""
+
+    server: Loopback
+    files: dict[str, list[str]] = field(default_factory=dict)
+    password: str | None = None
+
+    @property
+    def url(self) -> str:
+        userinfo = f"reader:{self.password}" if self.password else ""
+        return self.server.url("/simple/", userinfo=userinfo)
+
+    def add(self, name: str, version: str, **options: Any) -> str:
+        """Offer a wheel; returns its file name."""
+        filename, content = make_wheel(name, version, **options)
+        self._offer(name, filename, content)
+        metadata = zipfile.ZipFile(io.BytesIO(content)).read(
+            f"{name.replace('-', '_')}-{version}.dist-info/METADATA"
+        )
+        self.server.files[f"/files/{filename}.metadata"] = metadata
+        return filename
+
+    def add_source(self, name: str, version: str) -> None:
+        """Offer a source archive alone; building it would fail loudly."""
+        self._offer(name, f"{name}-{version}.tar.gz", b"not an archive")
+
+    def _offer(self, name: str, filename: str, content: bytes) -> None:
+        self.server.files[f"/files/{filename}"] = content
+        self.files.setdefault(name, []).append(filename)
+        page = json.dumps(
+            {
+                "meta": {"api-version": "1.1"},
+                "name": name,
+                "versions": sorted({one.split("-")[1] for one in self.files[name]}),
+                "files": [self._entry(one) for one in self.files[name]],
+            }
+        ).encode()
+        self.server.files[f"/simple/{name}/"] = page
+        self.server.answers[f"/simple/{name}/"] = [self._page]
+        self.server.answers[f"/files/{filename}"] = [self._file]
+
+    def _entry(self, filename: str) -> dict[str, Any]:
+        content = self.server.files[f"/files/{filename}"]
+        entry = {
+            "filename": filename,
+            "url": f"../../files/{filename}",
+            "hashes": {"sha256": hashlib.sha256(content).hexdigest()},
+        }
+        metadata = self.server.files.get(f"/files/{filename}.metadata")
+        if metadata is not None:
+            entry["core-metadata"] = {"sha256": hashlib.sha256(metadata).hexdigest()}
+        return entry
+
+    def _page(self, handler: Handler, content: bytes) -> None:
+        if self._forbidden(handler):
+            return
+        handler.begin(200, len(content), Content_Type="application/vnd.pypi.simple.v1+json")
+        handler.body(content)
+
+    def _file(self, handler: Handler, content: bytes) -> None:
+        from fetch.loopback import ranges
+
+        if not self._forbidden(handler):
+            ranges(handler, content)
+
+    def _forbidden(self, handler: Handler) -> bool:
+        if self.password is None:
+            return False
+        expected = base64.b64encode(f"reader:{self.password}".encode()).decode()
+        if handler.headers.get("Authorization") == f"Basic {expected}":
+            return False
+        handler.begin(401, 0, WWW_Authenticate='Basic realm="index"')
+        return True
+
+
+def make_project(
+    root: Path,
+    *,
+    requirements: str | None = None,
+    pyproject: str | None = None,
+    kind: RequirementKind | None = None,
+    groups: dict[str, tuple[str, ...]] | None = None,
+    **image: Any,
+) -> Project:
+    """A project in `root`; `groups` by target."""
+    root.mkdir(parents=True, exist_ok=True)
+    path = None
+    found = RequirementKind.NONE
+    if requirements is not None:
+        path, found = root / "requirements.txt", RequirementKind.REQUIREMENTS
+        path.write_text(requirements)
+    if pyproject is not None:
+        path, found = root / "pyproject.toml", RequirementKind.PYPROJECT
+        path.write_text(pyproject)
+    if kind in (RequirementKind.UV_LOCK, RequirementKind.PYLOCK):
+        path, found = root / str(kind), kind
+    settings: dict[str, Any] = {"python": "3.11", "base": "debian:bookworm", **image}
+    targets = {
+        target: ImageSettings(**{**settings, "groups": (groups or {}).get(target, ())})
+        for target in ("train", "serve", "dev")
+    }
+    return Project(
+        root=root,
+        name="demo",
+        version=None,
+        config_path=None,
+        image=ImageSettings(**settings),
+        targets=targets,
+        tasks={},
+        serve=None,
+        data={},
+        requirements=Requirements(kind=found, path=path),
+        code=Code(kind=CodeKind.FOLDER, files=()),
+        frameworks=(),
+        findings=(),
+    )
