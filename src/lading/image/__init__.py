@@ -1,0 +1,1 @@
+"""How a lock becomes an image: Plan → Layers → Image. Files are relocated, never installed by execution."""

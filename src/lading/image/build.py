@@ -1,0 +1,256 @@
+"""Carries out a plan: reuse the layers that exist, write the others, assemble, record.
+
+Everything before the writing is a value made by somebody else; everything after it is small. Interrupted at
+any point, what was finished is kept and what was not is swept; the next build needs no repair.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+
+from lading.errors import DigestMismatch, LadingError, OutsideError
+from lading.image.assemble import assemble, created_time
+from lading.image.built import image_record, load_image
+from lading.image.conflicts import find_conflicts
+from lading.image.layer.recompress import MEDIA_TYPES, recompress
+from lading.image.model import Image, LayerRecord
+from lading.image.plan import Plan
+from lading.image.request import BuildListener, Compression
+from lading.image.spec import (
+    BytecodeLayer,
+    FilesLayer,
+    LayerSpec,
+    PackagesLayer,
+    StandaloneLayer,
+    WheelsLayer,
+)
+from lading.image.write import LayerJob, Sources
+from lading.lock.model import Lock, LockedLayer
+from lading.oci.digest import Digest
+from lading.oci.json import canonical_json
+from lading.oci.platform import Platform
+from lading.store import Store
+
+_WORTH_PROCESSES_BYTES = 4 << 20
+"""Below this, starting worker processes costs more than they save."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    plan: Plan
+    lock: Lock
+    lock_digest: Digest
+    workers: int
+    compression: Compression = Compression.GZIP
+
+
+def build(
+    request: BuildRequest,
+    store: Store,
+    sources: Sources,
+    environment: Mapping[str, str],
+    listener: BuildListener,
+) -> Image:
+    """The image of `request.plan`, in the store. Raises what a layer raises; nothing half-made is kept."""
+    started = time.monotonic()
+    created = created_time(environment)
+    key = hashlib.sha256(canonical_json([request.plan.as_json(), created, request.compression])).hexdigest()
+    with store.using():
+        known = load_image(store, key)
+        if known is not None:
+            return replace(known, reused=True, seconds=time.monotonic() - started)
+        records = _layers(request, store, sources, listener)
+        _check_against_lock(request.lock, records)
+        packed = tuple(recompress(store, record, request.compression) for record in records)
+        config, manifest = assemble(
+            request.plan, packed, created=created, media_type=MEDIA_TYPES[request.compression]
+        )
+        store.blobs.put(config.to_bytes())
+        digest = store.blobs.put(manifest.to_bytes())
+        warnings = tuple(warning for record in records for warning in record.warnings)
+        image = Image(
+            project=request.plan.project,
+            target=request.plan.target,
+            accelerator=request.plan.accelerator,
+            platform=request.plan.platform,
+            tag=request.plan.tag,
+            digest=digest,
+            manifest=manifest,
+            config=config,
+            layers=packed,
+            lock_digest=request.lock_digest,
+            seconds=time.monotonic() - started,
+            warnings=warnings + find_conflicts(store, request.plan.layers),
+        )
+        store.images.put(key, image_record(image))
+    return image
+
+
+def cached_layer(store: Store, spec: LayerSpec) -> LayerRecord | None:
+    """What `spec` came out as, if its blob is in the store at its full size and its index is there."""
+    document = store.layers.get(spec.key)
+    if document is None:
+        return None
+    record = LayerRecord.from_json(document)
+    if store.blobs.size_bytes(record.digest) != record.size_bytes or not store.indexes.has(spec.key):
+        return None
+    return replace(record, title=spec.title)
+
+
+def _layers(
+    request: BuildRequest, store: Store, sources: Sources, listener: BuildListener
+) -> tuple[LayerRecord, ...]:
+    specs = request.plan.layers
+    records = {spec.key: record for spec in specs if (record := cached_layer(store, spec)) is not None}
+    missing = [spec for spec in specs if spec.key not in records]
+    listener.started(specs, missing, sum(_weight(spec) for spec in missing))
+    platform = Platform.parse(request.plan.platform)
+    job = LayerJob(store=store, sources=sources, platform=platform, workers=request.workers)
+    first = [spec for spec in missing if not isinstance(spec, BytecodeLayer | PackagesLayer)]
+    _write_all(job, sorted(first, key=_weight, reverse=True), request.workers, records, listener)
+    # These compile with all workers themselves, and bytecode needs the layers of its modules first.
+    for spec in missing:
+        if spec.key not in records:
+            began = time.monotonic()
+            records[spec.key] = replace(job, progress=listener.progress).write(spec)
+            listener.written(records[spec.key], time.monotonic() - began)
+    return tuple(records[spec.key] for spec in specs)
+
+
+def _weight(spec: LayerSpec) -> int:
+    """Roughly the bytes to be handled: the order of work, and the progress bar's end."""
+    match spec:
+        case WheelsLayer():
+            return sum(wheel.size_bytes for wheel in spec.wheels)
+        case PackagesLayer():
+            return sum(package.size_bytes for package in spec.packages)
+        case FilesLayer():
+            return sum(file.size_bytes for file in spec.files)
+        case BytecodeLayer():
+            return sum(_weight(source) for source in spec.sources) // 4
+        case StandaloneLayer():
+            return spec.interpreter.size_bytes or 0
+    return 0
+
+
+def _write_all(
+    job: LayerJob,
+    specs: list[LayerSpec],
+    workers: int,
+    records: dict[str, LayerRecord],
+    listener: BuildListener,
+) -> None:
+    """Write `specs`, the heaviest first, in worker processes where that pays."""
+    if workers < 2 or len(specs) < 2 or sum(_weight(spec) for spec in specs) < _WORTH_PROCESSES_BYTES:
+        for spec in specs:
+            began = time.monotonic()
+            records[spec.key] = replace(job, progress=listener.progress).write(spec)
+            listener.written(records[spec.key], time.monotonic() - began)
+        return
+    counter = _Counter()
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(
+        min(workers, len(specs)), mp_context=context, initializer=_install, initargs=(job, specs, counter)
+    ) as pool:
+        with _interrupts_held():  # workers begin with Ctrl-C held back: it is for this process to act on
+            running: set[Future[tuple[LayerRecord, float]]] = {
+                pool.submit(_write_one, number) for number in range(len(specs))
+            }
+        reported = 0
+        try:
+            while running:
+                done, running = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
+                total = counter.value
+                listener.progress(total - reported)
+                reported = total
+                for future in done:
+                    record, seconds = future.result()
+                    records[record.key] = record
+                    listener.written(record, seconds)
+        except BrokenProcessPool as error:
+            raise OutsideError(
+                "a process that wrote a layer was killed, perhaps for want of memory",
+                hints=("lading build --workers 1",),
+            ) from error
+        except LadingError:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Counter:
+    """Bytes written by all workers, in shared memory."""
+
+    def __init__(self) -> None:
+        self._value = multiprocessing.get_context("fork").Value("q", 0)
+
+    def add(self, amount: int) -> None:
+        with self._value.get_lock():
+            self._value.value += amount
+
+    @property
+    def value(self) -> int:
+        return int(self._value.value)
+
+
+_job: LayerJob
+_specs: list[LayerSpec]
+
+
+def _install(job: LayerJob, specs: list[LayerSpec], counter: _Counter) -> None:
+    global _job, _specs
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _job, _specs = replace(job, progress=counter.add), specs
+
+
+def _write_one(number: int) -> tuple[LayerRecord, float]:
+    began = time.monotonic()
+    return _job.write(_specs[number]), time.monotonic() - began
+
+
+def _check_against_lock(lock: Lock, records: tuple[LayerRecord, ...]) -> None:
+    """A layer the lock knows must come out as it did before (law 2)."""
+    locked = {layer.key: layer for layer in lock.layers}
+    for record in records:
+        before = locked.get(record.key)
+        if before is not None and before.digest != record.digest:
+            raise DigestMismatch(
+                f"layer {record.title!r} came out as {record.digest}, the lock says {before.digest}",
+                place="lading.lock",
+                hints=("lading store verify", "lading build --prove"),
+            )
+
+
+def lockable_layers(records: Sequence[LayerRecord]) -> tuple[LockedLayer, ...]:
+    """The layers worth locking: those that do not change with the project's code or with lading itself."""
+    return tuple(
+        LockedLayer(
+            key=record.key,
+            kind=record.kind,
+            digest=record.digest,
+            diff_id=record.diff_id,
+            size_bytes=record.size_bytes,
+        )
+        for record in records
+        if record.kind not in ("code", "runtime")
+    )

@@ -1,0 +1,10 @@
+"""A Debian root without maintainer scripts: packages unpacked, their effects made by handlers.
+
+Knows what is inside packages and what a root needs. Must not know where packages come from
+(lading.lock.debian) nor how a layer is written.
+"""
+
+from lading.image.debian.elf import ElfNeeds, elf_needs
+from lading.image.debian.tree import debian_layers, debian_tree, layer_entries
+
+__all__ = ["ElfNeeds", "debian_layers", "debian_tree", "elf_needs", "layer_entries"]

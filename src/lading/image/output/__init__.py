@@ -1,0 +1,1 @@
+"""Images as files for others: OCI layouts, archives, bills of materials, provenance."""

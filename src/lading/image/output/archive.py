@@ -1,0 +1,183 @@
+"""One tar that Docker, Podman and containerd all load: an OCI layout with Docker's manifest.json in it.
+
+Docker ≤ 24 reads `manifest.json` and follows its paths into `blobs/sha256/`; Podman and containerd read
+`index.json`. Bytes depend on image and name alone: sorted entries, one mtime, root's ids. Nothing is held in
+memory; each blob is hashed while it passes (image-spec image-layout.md; Docker's image/spec/v1.2).
+
+Pure but for the blobs it reads; where the bytes go is the caller's business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lading.errors import StoreError, UsageError
+from lading.image.layer import tar
+from lading.oci.digest import Digest
+from lading.oci.json import canonical_json
+from lading.oci.manifest import MEDIA_MANIFEST, Descriptor, Index, Manifest
+from lading.oci.platform import Platform
+from lading.store import Store
+
+OCI_LAYOUT = canonical_json({"imageLayoutVersion": "1.0.0"})
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+
+_COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_DOMAIN = r"(?:[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_REPOSITORY = re.compile(f"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageName:
+    """A repository and a tag, as engines name images. `repository` as written, e.g. `digits`."""
+
+    repository: str
+    tag: str
+
+    @classmethod
+    def parse(cls, text: str) -> ImageName:
+        """`digits:1.4.0-cpu`, `host:5000/team/digits:1`. Raises UsageError; a tag is a must."""
+        repository, colon, tag = text.rpartition(":")
+        fits = _REPOSITORY.fullmatch(repository) and len(repository) <= 255
+        if not colon or not fits or not _TAG.fullmatch(tag):
+            raise UsageError(
+                f"`{text}` is no image name; write it as NAME:TAG, in lower case, e.g. digits:1.4.0-cpu"
+            )
+        return cls(repository=repository, tag=tag)
+
+    @property
+    def familiar(self) -> str:
+        """As people type it: `digits:1.4.0-cpu`."""
+        return f"{self.repository}:{self.tag}"
+
+    @property
+    def qualified(self) -> str:
+        """As containerd and Podman keep it: `docker.io/library/digits:1.4.0-cpu` (distribution/reference)."""
+        first, slash, _ = self.repository.partition("/")
+        if not slash:
+            return f"docker.io/library/{self.familiar}"
+        if "." in first or ":" in first or first == "localhost" or first.lower() != first:
+            return self.familiar
+        return f"docker.io/{self.familiar}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedManifest:
+    """What is written out: a manifest in the store, its platform, and the name it shall have."""
+
+    digest: Digest
+    platform: Platform
+    name: ImageName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    path: str
+    size_bytes: int
+    content: bytes | Digest
+
+
+def archive_chunks(store: Store, images: Sequence[NamedManifest]) -> Iterator[bytes]:
+    """The archive, piece by piece. Raises StoreError, and DigestMismatch before the archive is whole."""
+    for folder in ("blobs", "blobs/sha256"):
+        yield tar.header(folder, tar.DIRECTORY, mode=0o755)
+    for entry in _entries(store, images):
+        yield tar.header(entry.path, tar.REGULAR, mode=0o644, size_bytes=entry.size_bytes)
+        if isinstance(entry.content, Digest):
+            yield from store.blobs.chunks(entry.content)
+        else:
+            yield entry.content
+        yield tar.padding(entry.size_bytes)
+    yield tar.END
+
+
+def archive_size_bytes(store: Store, images: Sequence[NamedManifest]) -> int:
+    """How long the archive will be. Raises StoreError when a blob is missing."""
+    entries = _entries(store, images)
+    payloads = sum(entry.size_bytes + len(tar.padding(entry.size_bytes)) for entry in entries)
+    headers = sum(
+        len(tar.header(entry.path, tar.REGULAR, mode=0o644, size_bytes=entry.size_bytes)) for entry in entries
+    )
+    return 2 * tar.BLOCK_BYTES + headers + payloads + len(tar.END)
+
+
+def image_blobs(store: Store, digest: Digest) -> dict[Digest, int]:
+    """Every blob of an image and its size in bytes: manifest, config, layers.
+
+    Raises StoreError when one is missing or has another length than the manifest says.
+    """
+    manifest = read_manifest(store, digest)
+    wanted = {descriptor.digest: descriptor.size_bytes for descriptor in (manifest.config, *manifest.layers)}
+    sizes = {digest: len(manifest_bytes(store, digest))}
+    for blob, size_bytes in wanted.items():
+        found = store.blobs.size_bytes(blob)
+        if found != size_bytes:
+            state = "missing" if found is None else f"{found} bytes long instead of {size_bytes}"
+            raise StoreError(
+                f"blob {blob} of image {digest} is {state}",
+                place=str(store.blobs.path(blob)),
+                hints=("lading store verify --repair", "lading build"),
+            )
+        sizes[blob] = size_bytes
+    return sizes
+
+
+def manifest_bytes(store: Store, digest: Digest) -> bytes:
+    """Raises StoreError when absent, DigestMismatch when corrupt."""
+    return store.blobs.read(digest, limit_bytes=8 << 20)
+
+
+def read_manifest(store: Store, digest: Digest) -> Manifest:
+    """Raises StoreError when the blob is no manifest."""
+    import json
+
+    try:
+        return Manifest.from_json(json.loads(manifest_bytes(store, digest)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"blob {digest} is no image manifest: {error}", place=str(store.blobs.path(digest))
+        ) from error
+
+
+def index_entry(store: Store, image: NamedManifest) -> Descriptor:
+    """The image's line in an `index.json`."""
+    return Descriptor(
+        media_type=MEDIA_MANIFEST,
+        digest=image.digest,
+        size_bytes=len(manifest_bytes(store, image.digest)),
+        annotations={CONTAINERD_NAME: image.name.qualified, REF_NAME: image.name.tag},
+        platform=image.platform,
+    )
+
+
+def _entries(store: Store, images: Sequence[NamedManifest]) -> list[_Entry]:
+    blobs: dict[Digest, int] = {}
+    for image in images:
+        blobs |= image_blobs(store, image.digest)
+    index = Index(manifests=tuple(index_entry(store, image) for image in images)).to_bytes()
+    docker = canonical_json([_docker_entry(store, image) for image in images])
+    entries = [
+        _Entry(path=_blob_path(digest), size_bytes=size_bytes, content=digest)
+        for digest, size_bytes in sorted(blobs.items())
+    ]
+    documents = (("index.json", index), ("manifest.json", docker), ("oci-layout", OCI_LAYOUT))
+    return entries + [
+        _Entry(path=path, size_bytes=len(content), content=content) for path, content in documents
+    ]
+
+
+def _docker_entry(store: Store, image: NamedManifest) -> dict[str, object]:
+    manifest = read_manifest(store, image.digest)
+    return {
+        "Config": _blob_path(manifest.config.digest),
+        "RepoTags": [image.name.familiar],
+        "Layers": [_blob_path(layer.digest) for layer in manifest.layers],
+    }
+
+
+def _blob_path(digest: Digest) -> str:
+    return f"blobs/sha256/{digest.hex}"

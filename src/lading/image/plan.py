@@ -1,0 +1,221 @@
+"""The plan: a project and its lock become a list of layer specs and a config, before a byte is written.
+
+Pure: values in, values out. `lading plan` prints it, `image.build` carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lading.image.order import (
+    BYTECODE_OWN_LAYER_BYTES,
+    MAX_BYTECODE_LAYERS,
+    is_cuda_library,
+    order_wheels,
+)
+from lading.image.spec import (
+    CODE,
+    RUNTIME,
+    VENV,
+    BytecodeLayer,
+    FilesLayer,
+    LayerSpec,
+    PackagesLayer,
+    StandaloneLayer,
+    VenvLayer,
+    WheelsLayer,
+)
+from lading.lock.model import LockedPackage, LockedVariant, LockedWheel
+from lading.project.model import ImageSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One image to be: its layers oldest first, and its config but for the diff IDs."""
+
+    project: str
+    target: str
+    accelerator: str
+    platform: str
+    tag: str
+    layers: tuple[LayerSpec, ...]
+    env: tuple[tuple[str, str], ...]
+    cmd: tuple[str, ...]
+    user: str
+    working_dir: str
+    labels: Mapping[str, str]
+    exposed_ports: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """What `lading plan --json` prints, and what an image's record is keyed by."""
+        return {
+            "project": self.project,
+            "target": self.target,
+            "accelerator": self.accelerator,
+            "platform": self.platform,
+            "tag": self.tag,
+            "layers": [{"kind": spec.kind, "title": spec.title, "key": spec.key} for spec in self.layers],
+            "env": dict(self.env),
+            "cmd": list(self.cmd),
+            "user": self.user,
+            "working_dir": self.working_dir,
+            "labels": dict(self.labels),
+            "exposed_ports": list(self.exposed_ports),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanInputs:
+    """All that a plan is made from."""
+
+    project: str
+    target: str
+    tag: str
+    settings: ImageSettings
+    variant: LockedVariant
+    code: FilesLayer | None
+    runtime: FilesLayer | None
+    cmd: tuple[str, ...]
+    lenient: frozenset[str] = frozenset()
+
+
+def make_plan(inputs: PlanInputs) -> Plan:
+    """Lay out the layers of one target in the global order: base, interpreter, wheels, bytecode, code."""
+    variant = inputs.variant
+    selection = variant.targets[inputs.target]
+    chosen = [wheel for wheel in variant.wheels if wheel.name in set(selection.wheels)]
+    layers = [*_system_layers(inputs), *_wheel_layers(inputs, tuple(chosen)), *_apt_layer(inputs)]
+    if inputs.runtime is not None:
+        layers.append(inputs.runtime)
+    if inputs.code is not None:
+        layers.append(inputs.code)
+    serves = inputs.runtime is not None
+    return Plan(
+        project=inputs.project,
+        target=inputs.target,
+        accelerator=variant.accelerator,
+        platform=variant.platform,
+        tag=inputs.tag,
+        layers=tuple(layers),
+        env=_environment(inputs),
+        cmd=inputs.cmd,
+        user=inputs.settings.user,
+        working_dir=f"/{CODE}" if inputs.code is not None else "/",
+        labels=dict(sorted(inputs.settings.labels.items())),
+        exposed_ports=("8080/tcp",) if serves else (),
+    )
+
+
+def _environment(inputs: PlanInputs) -> tuple[tuple[str, str], ...]:
+    fixed = {
+        "PATH": f"/{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "VIRTUAL_ENV": f"/{VENV}",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if inputs.runtime is not None:
+        fixed["PYTHONPATH"] = f"/{RUNTIME}"
+    return tuple({**fixed, **dict(sorted(inputs.settings.env.items()))}.items())
+
+
+def _by_role(inputs: PlanInputs) -> dict[str, tuple[LockedPackage, ...]]:
+    wanted = set(inputs.variant.targets[inputs.target].packages)
+    roles: dict[str, list[LockedPackage]] = {"base": [], "interpreter": [], "apt": []}
+    for package in inputs.variant.packages:
+        if package.name in wanted:
+            roles[package.role].append(package)
+    return {role: tuple(packages) for role, packages in roles.items()}
+
+
+def _system_layers(inputs: PlanInputs) -> list[LayerSpec]:
+    interpreter = inputs.variant.interpreter
+    settings = inputs.settings
+    roles = _by_role(inputs)
+    layers: list[LayerSpec] = [
+        PackagesLayer(
+            kind="base",
+            title=f"base {settings.base}",
+            below=(),
+            packages=roles["base"],
+            flavour=settings.flavour,
+        )
+    ]
+    title = f"python {interpreter.build}"
+    if interpreter.provider == "standalone":
+        layers.append(StandaloneLayer(kind="interpreter", title=title, interpreter=interpreter))
+    else:
+        layers.append(
+            PackagesLayer(
+                kind="interpreter",
+                title=title,
+                below=roles["base"],
+                packages=roles["interpreter"],
+                flavour=settings.flavour,
+                interpreter=interpreter,
+            )
+        )
+    layers.append(
+        VenvLayer(
+            kind="venv",
+            title=f"/{VENV}",
+            python_version=interpreter.version,
+            executable=interpreter.executable,
+        )
+    )
+    return layers
+
+
+def _apt_layer(inputs: PlanInputs) -> list[LayerSpec]:
+    roles = _by_role(inputs)
+    if not roles["apt"]:
+        return []
+    names = ", ".join(inputs.settings.apt)
+    return [
+        PackagesLayer(
+            kind="apt",
+            title=f"apt {names}",
+            below=roles["base"] + roles["interpreter"],
+            packages=roles["apt"],
+            flavour=inputs.settings.flavour,
+        )
+    ]
+
+
+def _wheel_layers(inputs: PlanInputs, wheels: tuple[LockedWheel, ...]) -> list[LayerSpec]:
+    version = inputs.variant.interpreter.version
+    order = order_wheels(wheels)
+
+    def layer(kind: str, title: str, held: tuple[LockedWheel, ...]) -> WheelsLayer:
+        lenient = inputs.lenient & {wheel.name for wheel in held}
+        return WheelsLayer(kind=kind, title=title, wheels=held, python_version=version, lenient=lenient)
+
+    own = [layer("wheel", f"{wheel.name} {wheel.version}", (wheel,)) for wheel in order.own]
+    tail = [layer("tail", f"{len(order.tail)} small wheels", order.tail)] if order.tail else []
+    return [*own, *tail, *(_bytecode_layers(inputs, own, tail) if inputs.settings.bytecode else ())]
+
+
+def _bytecode_layers(
+    inputs: PlanInputs, own: list[WheelsLayer], tail: list[WheelsLayer]
+) -> list[BytecodeLayer]:
+    """One for each of the largest wheels, one for the rest: a shared torch shares its bytecode too."""
+    interpreter = inputs.variant.interpreter
+    roles = _by_role(inputs)
+    toolchain = roles["base"] + roles["interpreter"] if interpreter.provider == "debian" else ()
+
+    def layer(title: str, *sources: WheelsLayer) -> BytecodeLayer:
+        return BytecodeLayer(
+            kind="bytecode", title=title, sources=sources, interpreter=interpreter, toolchain=toolchain
+        )
+
+    large = [
+        spec
+        for spec in own
+        if spec.wheels[0].size_bytes >= BYTECODE_OWN_LAYER_BYTES and not is_cuda_library(spec.wheels[0])
+    ]
+    apart = {spec.key for spec in large[:MAX_BYTECODE_LAYERS]}
+    layers = [layer(f"bytecode of {spec.title}", spec) for spec in own if spec.key in apart]
+    if rest := [spec for spec in [*own, *tail] if spec.key not in apart]:
+        layers.append(layer(f"bytecode of {sum(len(spec.wheels) for spec in rest)} other wheels", *rest))
+    return layers

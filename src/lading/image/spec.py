@@ -1,0 +1,172 @@
+"""Layer specs: what each layer is to hold, said completely enough that its key decides its bytes.
+
+Pure. Two specs with one key give one layer, on any machine (the laws are in docs/internals/laws.md). A spec
+names files by sha256; it must not know where their bytes come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lading.image.layer.recipe import recipe_digest
+from lading.lock.model import LockedInterpreter, LockedPackage, LockedWheel
+from lading.oci.json import canonical_json
+
+VENV = "opt/venv"
+CODE = "app"
+RUNTIME = "opt/lading"
+BYTECODE_RULE = 1
+"""Raised when the same modules would compile to other bytes (image.python)."""
+EFFECTS_RULE = 1
+"""Raised when the same Debian packages would unpack to another tree (image.debian)."""
+
+
+def _key(kind: str, identity: Mapping[str, Any]) -> str:
+    document = {"recipe": recipe_digest(), "kind": kind, **identity}
+    return hashlib.sha256(canonical_json(document)).hexdigest()
+
+
+def _package_rows(packages: tuple[LockedPackage, ...]) -> list[list[str]]:
+    return [[p.name, p.version, p.architecture, p.sha256] for p in packages]
+
+
+def _wheel_rows(wheels: tuple[LockedWheel, ...], lenient: frozenset[str]) -> list[list[Any]]:
+    return [[w.filename, w.sha256, w.name in lenient] for w in wheels]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagesLayer:
+    """Debian packages unpacked over those of the layers `below`, with their effects.
+
+    With `interpreter` the layer holds that Python and the bytecode of its standard library too.
+    """
+
+    kind: str
+    """`base`, `interpreter` or `apt`."""
+    title: str
+    below: tuple[LockedPackage, ...]
+    packages: tuple[LockedPackage, ...]
+    flavour: str
+    interpreter: LockedInterpreter | None = None
+
+    @property
+    def key(self) -> str:
+        return _key(
+            self.kind,
+            {
+                "below": _package_rows(self.below),
+                "packages": _package_rows(self.packages),
+                "flavour": self.flavour,
+                "interpreter": self.interpreter.build if self.interpreter else None,
+                "rules": [EFFECTS_RULE, BYTECODE_RULE],
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandaloneLayer:
+    """A relocatable Python build (python-build-standalone) under /usr/local, with its bytecode."""
+
+    kind: str
+    title: str
+    interpreter: LockedInterpreter
+
+    @property
+    def key(self) -> str:
+        identity = {"build": self.interpreter.build, "sha256": self.interpreter.sha256}
+        return _key(self.kind, {**identity, "rules": [BYTECODE_RULE]})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenvLayer:
+    """`pyvenv.cfg` and the links to the interpreter."""
+
+    kind: str
+    title: str
+    python_version: str
+    executable: str
+
+    @property
+    def key(self) -> str:
+        return _key(self.kind, {"python": self.python_version, "executable": self.executable})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelsLayer:
+    """One large wheel (`wheel`) or all the small ones (`tail`), installed under `VENV`."""
+
+    kind: str
+    title: str
+    wheels: tuple[LockedWheel, ...]
+    python_version: str
+    lenient: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> str:
+        return _key(
+            self.kind,
+            {"wheels": _wheel_rows(self.wheels, self.lenient), "prefix": VENV, "python": self.python_version},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytecodeLayer:
+    """What `interpreter` compiles the modules of `sources` to."""
+
+    kind: str
+    title: str
+    sources: tuple[WheelsLayer, ...]
+    """The layers that hold the modules; of two modules with one path the later layer's is compiled."""
+    interpreter: LockedInterpreter
+    toolchain: tuple[LockedPackage, ...]
+    """Packages that hold the interpreter and all it needs to run; empty for a standalone build."""
+
+    @property
+    def key(self) -> str:
+        sources = [spec.key for spec in self.sources]
+        identity = {"sources": sources, "interpreter": self.interpreter.build, "rule": BYTECODE_RULE}
+        return _key(self.kind, identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFile:
+    """A file of the project or of lading's runtime, as it was when the plan was made."""
+
+    path: str
+    """In the image, POSIX, relative to the root."""
+    mode: int
+    size_bytes: int
+    sha256: str | None
+    link_target: str | None = None
+    source: str = ""
+    """On the host; no part of the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesLayer:
+    """The project's code, or the runtime that serves its models; `generated` are small files made here."""
+
+    kind: str
+    title: str
+    files: tuple[PlannedFile, ...]
+    generated: tuple[tuple[str, int, bytes], ...] = ()
+    """(path, mode, content)"""
+
+    @property
+    def key(self) -> str:
+        return _key(
+            self.kind,
+            {
+                "files": [[f.path, f.mode, f.sha256, f.link_target] for f in self.files],
+                "generated": [
+                    [path, mode, hashlib.sha256(content).hexdigest()]
+                    for path, mode, content in self.generated
+                ],
+            },
+        )
+
+
+LayerSpec = PackagesLayer | StandaloneLayer | VenvLayer | WheelsLayer | BytecodeLayer | FilesLayer

@@ -1,0 +1,262 @@
+"""From a project to an image of one of its targets: lock, plan, build. The front door of this package.
+
+`current_lock` decides whether the lock fits, `plan_target` is what `lading plan` shows, `build_target` is
+what every command that needs an image calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform as host
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lading.errors import LockOutOfDate, OutsideError, ProjectError, UsageError
+from lading.fetch.http import Fetcher
+from lading.fetch.source import ByteSource, LocalFile
+from lading.image.build import BuildRequest, build, lockable_layers
+from lading.image.code_layer import code_layer, runtime_layer
+from lading.image.model import Image
+from lading.image.order import OWN_LAYER_BYTES
+from lading.image.plan import Plan, PlanInputs, make_plan
+from lading.image.prove import prove
+from lading.image.request import LOCK_NAME, BuildContext, BuildOptions, Compression
+from lading.image.tag import image_tag
+from lading.image.write import Sources
+from lading.lock.access import open_fetcher
+from lading.lock.check import add_layers, check_lock
+from lading.lock.lockfile import lock_identity, read_lock, write_lock
+from lading.lock.model import Lock, LockedInterpreter, LockedPackage, LockedWheel
+from lading.oci.digest import Digest
+from lading.oci.platform import Platform, host_platform
+from lading.project.model import CodeKind, ImageSettings, Project
+from lading.store import Store
+from lading.store.atomic import temporary_name
+
+SERVE_COMMAND = ("python", "-m", "lading_runtime.serve")
+
+
+def current_lock(project: Project, context: BuildContext, options: BuildOptions) -> Lock:
+    """The project's lock, made or renewed when it does not fit.
+
+    Raises LockOutOfDate under `locked`, and what resolving raises.
+    """
+    _refuse_builds(project)
+    path = project.root / LOCK_NAME
+    previous = _read(path)
+    reason = "there is no lading.lock" if previous is None else check_lock(project, previous)
+    if previous is not None and reason is None:
+        return previous
+    if options.locked:
+        raise LockOutOfDate(f"the lock is out of date: {reason}", place=str(path), hints=("lading lock",))
+    from lading.lock.make import make_lock
+
+    lock = make_lock(
+        project,
+        context.store,
+        context.environment,
+        offline=options.offline,
+        previous=previous,
+        warn=context.listener.warned,
+    )
+    save_lock(project, lock)
+    return lock
+
+
+def _refuse_builds(project: Project) -> None:
+    if project.code.kind is CodeKind.BUILD:
+        raise ProjectError(
+            f"the project itself would have to be built before it can be installed: {project.code.because}",
+            place=str(project.root / "pyproject.toml"),
+            hints=(
+                "write what is computed as plain values in [project], and name the packages for the backend",
+                "or build a wheel of it elsewhere, and depend on that: pip wheel --no-deps .",
+            ),
+        )
+
+
+def _read(path: Path) -> Lock | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"reading the lock failed: {error}", place=str(path)) from error
+    return read_lock(text, str(path))
+
+
+def save_lock(project: Project, lock: Lock) -> None:
+    """Write lading.lock whole or not at all. Raises ProjectError where the folder cannot be written."""
+    path = project.root / LOCK_NAME
+    temporary = path.with_name(f".{LOCK_NAME}.{temporary_name()}")
+    try:
+        temporary.write_text(write_lock(lock), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ProjectError(
+            f"writing lading.lock failed: {error.strerror}",
+            place=str(path),
+            hints=(f"chmod u+w {project.root}",),
+        ) from error
+
+
+def plan_target(project: Project, lock: Lock, options: BuildOptions) -> Plan:
+    """The plan of one target. Raises ProjectError or UsageError for a target the project or lock lacks."""
+    settings = _settings(project, options)
+    accelerator = options.accelerator or project.image.accelerators[0]
+    platform = str(_platform(project, options))
+    variant = lock.variant(accelerator, platform)
+    if variant is None:
+        held = ", ".join(f"{v.accelerator} on {v.platform}" for v in lock.variants)
+        raise UsageError(
+            f"nothing is locked for {accelerator} on {platform}; the lock holds {held}",
+            hints=("name it under [image] accelerator or platform, then: lading lock",),
+        )
+    serves = options.target == "serve" and settings.only is not None
+    code = code_layer(project, variant.interpreter.version)
+    return make_plan(
+        PlanInputs(
+            project=project.name,
+            target=options.target,
+            tag=image_tag(project, options.target, accelerator),
+            settings=settings,
+            variant=variant,
+            code=None if serves else code,
+            runtime=runtime_layer() if serves else None,
+            cmd=SERVE_COMMAND if serves else ("python",),
+            lenient=options.lenient,
+        )
+    )
+
+
+def _settings(project: Project, options: BuildOptions) -> ImageSettings:
+    settings = project.targets.get(options.target)
+    if settings is None:
+        known = ", ".join(project.targets)
+        raise UsageError(f"there is no target {options.target!r}; there are {known}")
+    return settings if options.bytecode is None else replace(settings, bytecode=options.bytecode)
+
+
+def _platform(project: Project, options: BuildOptions) -> Platform:
+    if options.platform is not None:
+        try:
+            return Platform.parse(options.platform)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    try:
+        ours = host_platform(host.machine())
+    except ValueError as error:
+        raise OutsideError(str(error)) from error
+    return ours if str(ours) in project.image.platforms else Platform.parse(project.image.platforms[0])
+
+
+def build_target(
+    project: Project, context: BuildContext, options: BuildOptions, *, proof: bool = False
+) -> Image:
+    """The image of one target, in the store, and the lock kept up to date with its layers."""
+    lock = current_lock(project, context, options)
+    plan = plan_target(project, lock, options)
+    request = BuildRequest(
+        plan=plan,
+        lock=lock,
+        lock_digest=lock_identity(lock),
+        workers=options.workers or len(os.sched_getaffinity(0)),
+        compression=options.compression,
+    )
+    with open_sources(project, context, offline=options.offline) as sources:
+        image = build(request, context.store, sources, context.environment, context.listener)
+        if proof:
+            prove(image, request, context.store, sources, context.environment, context.listener)
+    if options.compression is not Compression.GZIP:
+        return image
+    renewed = _with_layers(project, lock, image)
+    if renewed != lock and not options.locked:
+        try:
+            save_lock(project, renewed)
+        except ProjectError as error:  # the image is good; only its layers are not noted in the lock
+            context.listener.warned(f"{error.message}; --locked leaves it alone")
+    return image
+
+
+def _with_layers(project: Project, lock: Lock, image: Image) -> Lock:
+    """The lock with this image's layers, and without those that nothing it locks is made of any more."""
+    built = lockable_layers(image.layers)
+    kept = {layer.key for layer in built}
+    for variant in lock.variants:
+        for target in variant.targets.keys() & project.targets.keys():
+            inputs = PlanInputs(
+                project=project.name,
+                target=target,
+                tag="",
+                settings=project.targets[target],
+                variant=variant,
+                code=None,
+                runtime=None,
+                cmd=(),
+            )
+            kept |= {spec.key for spec in make_plan(inputs).layers}
+    renewed = add_layers(lock, built)
+    return replace(renewed, layers=tuple(layer for layer in renewed.layers if layer.key in kept))
+
+
+@contextlib.contextmanager
+def open_sources(project: Project, context: BuildContext, *, offline: bool) -> Iterator[Sources]:
+    """Where this project's bytes come from, for as long as the context is held."""
+    store, environment = context.store, context.environment
+    fetcher = open_fetcher(project.root, store, environment, offline=offline)
+
+    def wheel_source(wheel: LockedWheel) -> ByteSource:
+        from lading.lock.sources import open_wheel
+
+        source = open_wheel(
+            wheel,
+            store=store,
+            fetcher=fetcher,
+            environment=environment,
+            folder=project.root,
+            project_find_links=project.requirements.find_links,
+        )
+        if isinstance(source, LocalFile) or wheel.size_bytes >= OWN_LAYER_BYTES:
+            return source
+        return _kept(store, wheel, source)
+
+    def packages(wanted: tuple[LockedPackage, ...]) -> Mapping[str, Path]:
+        from lading.lock.debian import fetch_packages
+
+        return fetch_packages(wanted, store=store, environment=environment, offline=offline)
+
+    def standalone(interpreter: LockedInterpreter) -> Path:
+        return _standalone(store, fetcher, interpreter)
+
+    try:
+        yield Sources(open_wheel=wheel_source, fetch_packages=packages, fetch_standalone=standalone)
+    finally:
+        fetcher.close()
+
+
+def _kept(store: Store, wheel: LockedWheel, source: ByteSource) -> ByteSource:
+    """A small wheel is read again whenever the tail changes, so it stays in the store."""
+    digest = Digest.from_hex(wheel.sha256)
+    try:
+        with store.blobs.writer() as blob:
+            blob.write(source.read(0, wheel.size_bytes))
+            blob.commit(digest)
+    finally:
+        source.close()
+    return LocalFile(store.blobs.path(digest))
+
+
+def _standalone(store: Store, fetcher: Fetcher, interpreter: LockedInterpreter) -> Path:
+    """The archive of a standalone Python, in the store, verified."""
+    if interpreter.sha256 is None or interpreter.url is None:
+        raise ProjectError(
+            f"the lock does not say where {interpreter.build} comes from", hints=("lading lock --upgrade",)
+        )
+    path = store.blobs.path(Digest.from_hex(interpreter.sha256))
+    if not path.exists():
+        fetcher.download(interpreter.url, path, sha256=interpreter.sha256, size_bytes=interpreter.size_bytes)
+    return path
