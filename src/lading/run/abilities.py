@@ -1,0 +1,23 @@
+"""What some engines can do besides running containers: small protocols, asked by isinstance."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from lading.engine.model import Handle
+
+
+@runtime_checkable
+class ForgetsRuns(Protocol):
+    """Keeps files of ended runs until it is told to let them go."""
+
+    def forget(self, handle: Handle) -> None:
+        """Raises EngineError while the run is running."""
+        ...
+
+
+@runtime_checkable
+class ListsRuns(Protocol):
+    """Knows its runs without being told their handles."""
+
+    def handles(self) -> list[Handle]: ...

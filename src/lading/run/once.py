@@ -1,0 +1,77 @@
+"""One container from start to end for lading's own use: no seal, no ledger row, nothing left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from lading.engine.model import Engine, Handle, RunSpec, RunState, RunStatus
+from lading.errors import EngineError
+from lading.run.abilities import ForgetsRuns
+from lading.run.interrupts import interrupts_deferred
+
+INTERRUPT_GRACE_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+_FORGET_SECONDS = 2.0
+
+
+def run_once(
+    engine: Engine,
+    spec: RunSpec,
+    *,
+    output: Callable[[bytes], None],
+    started: Callable[[Handle], None] = lambda handle: None,
+) -> RunStatus:
+    """Run `spec` to its end, its output going to `output`. Whatever is raised, the container is gone then.
+
+    `started` gets the handle before an interrupt can come through. Raises EngineError.
+    """
+    handle: Handle | None = None
+    try:
+        with interrupts_deferred():
+            handle = engine.submit(spec)
+            started(handle)
+        for chunk in engine.logs(handle):
+            output(chunk)
+        return wait_ended(engine, handle)
+    except BaseException:
+        if handle is not None:
+            stop_hard(engine, handle, INTERRUPT_GRACE_SECONDS)
+        raise
+    finally:
+        if handle is not None:
+            forget(engine, handle)
+
+
+def wait_ended(engine: Engine, handle: Handle) -> RunStatus:
+    """The log has ended; the exit status follows at once."""
+    while True:
+        status = engine.observe(handle)
+        if status.state not in (RunState.STARTING, RunState.RUNNING):
+            return status
+        time.sleep(_POLL_SECONDS)
+
+
+def stop_hard(engine: Engine, handle: Handle, grace_seconds: float) -> None:
+    """SIGTERM and a grace for a checkpoint; a further interrupt ends the grace and is raised."""
+    try:
+        engine.stop(handle, grace_seconds)
+    except BaseException:
+        with interrupts_deferred():
+            engine.stop(handle, 0)
+        raise
+
+
+def forget(engine: Engine, handle: Handle) -> None:
+    """Let the engine drop what it keeps of an ended run; that it cannot is no failure of the run."""
+    if not isinstance(engine, ForgetsRuns):
+        return
+    deadline = time.monotonic() + _FORGET_SECONDS
+    while True:
+        try:
+            engine.forget(handle)
+            return
+        except EngineError:  # the engine's own process outlives the exit status for a moment
+            if time.monotonic() >= deadline:
+                return
+        time.sleep(_POLL_SECONDS)
