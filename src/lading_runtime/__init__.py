@@ -1,0 +1,1 @@
+"""What travels inside an image: standard library only; never imports lading."""
