@@ -1,0 +1,177 @@
+"""What the commands that need an image share: options, the project, and the words while a build goes on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lading.cli.format import format_count, format_seconds, format_size
+from lading.cli.parser import Parser, closest, one_of, parse_count
+from lading.cli.session import Session
+from lading.errors import ProjectError, UsageError
+
+if TYPE_CHECKING:
+    from lading.cli.report import Phase, Printer
+    from lading.image.model import Image, LayerRecord
+    from lading.image.request import BuildContext, BuildOptions
+    from lading.image.spec import LayerSpec
+    from lading.project.model import Project
+
+ACCELERATORS = ("cpu", "cuda")
+
+
+def add_folder(parser: Parser) -> None:
+    parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="project folder (default .)")
+
+
+def add_build_options(parser: Parser, *, target: bool = True) -> None:
+    """What decides which image is meant, and how it comes to be."""
+    if target:
+        parser.option(
+            "--target", variable="LADING_TARGET", metavar="NAME", default="train", help="train, serve or dev"
+        )
+    parser.option(
+        "--accelerator",
+        variable="LADING_ACCELERATOR",
+        metavar="NAME",
+        convert=one_of(*ACCELERATORS),
+        help="cpu or cuda; default: the project's first",
+    )
+    parser.option(
+        "--platform",
+        variable="LADING_PLATFORM",
+        metavar="OS/ARCH",
+        convert=parse_platform,
+        help="linux/amd64 or linux/arm64; default: this host's, if the project names it",
+    )
+    parser.flag("--locked", variable="LADING_LOCKED", help="fail with exit code 4 when the lock does not fit")
+    parser.flag("--offline", variable="LADING_OFFLINE", help="use what is on this machine, fetch nothing")
+    parser.option(
+        "--workers",
+        variable="LADING_WORKERS",
+        metavar="N",
+        convert=parse_count,
+        help="processes that write layers; default: one a processor",
+    )
+    parser.flag("--no-bytecode", variable="LADING_NO_BYTECODE", help="leave compiled bytecode out")
+    parser.option(
+        "--lenient-wheel",
+        variable="LADING_LENIENT_WHEEL",
+        metavar="NAME",
+        repeat=True,
+        help="accept this wheel although its RECORD is wrong, with a warning",
+    )
+
+
+def parse_platform(text: str) -> str:
+    """`linux/amd64`. Raises ArgumentTypeError."""
+    from lading.oci.platform import Platform
+
+    try:
+        return str(Platform.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def check_target(project: Project, target: str) -> None:
+    """Before anything is resolved. Raises UsageError."""
+    if target not in project.targets:
+        near = closest(target, project.targets)
+        known = ", ".join(project.targets)
+        raise UsageError(
+            f"there is no target `{target}`; there are {known}",
+            hints=(f"lading build --target {near or next(iter(project.targets))}",),
+        )
+
+
+def open_project(folder: str, session: Session, *, scan_credentials: bool = True) -> Project:
+    """Raises ConfigError with all problems, CredentialFound, ProjectError."""
+    from lading.project.load import load_project
+
+    if not Path(folder).is_dir():
+        raise ProjectError(
+            f"{folder} is not a folder", place=folder, hints=(f"lading {session.command} PROJECT_FOLDER",)
+        )
+    return load_project(Path(folder), environment=session.environment, scan_credentials=scan_credentials)
+
+
+def build_options(options: argparse.Namespace, *, target: str | None = None) -> BuildOptions:
+    from lading.image.request import BuildOptions, Compression
+
+    return BuildOptions(
+        target=target or options.target,
+        accelerator=options.accelerator,
+        platform=options.platform,
+        bytecode=False if options.no_bytecode else None,
+        locked=options.locked,
+        offline=options.offline,
+        workers=options.workers,
+        lenient=frozenset(name.lower().replace("_", "-") for name in options.lenient_wheel),
+        compression=Compression(getattr(options, "compression", "gzip")),
+    )
+
+
+def build_context(session: Session) -> BuildContext:
+    from lading.image.request import BuildContext
+
+    return BuildContext(
+        store=session.store, environment=session.environment, listener=BuildPrinter(session.printer)
+    )
+
+
+def record_image(session: Session, image: Image) -> None:
+    """Write the image down, so that the collector keeps it."""
+    from lading.run.ledger import Ledger
+
+    with Ledger.open(session.store) as ledger:
+        ledger.add_image(image)
+
+
+class BuildPrinter:
+    """Tells people how a build goes on: lading.image.build.BuildListener."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+        self._phase: Phase | None = None
+        self.written_layers: dict[str, float] = {}
+        """Key of each layer that was written → seconds it took."""
+
+    def started(self, layers: Sequence[LayerSpec], missing: Sequence[LayerSpec], total_bytes: int) -> None:
+        if missing:
+            title = f"writing {format_count(len(missing), 'layer')}"
+            # What is counted is unpacked, what is known beforehand is packed: no total that would be passed.
+            self._phase = self._printer.progress(title)
+
+    def progress(self, unpacked_bytes: int) -> None:
+        if self._phase is not None and unpacked_bytes:
+            self._phase.advance(unpacked_bytes)
+
+    def warned(self, text: str) -> None:
+        self._printer.warn(text)
+
+    def written(self, record: LayerRecord, seconds: float) -> None:
+        self.written_layers[record.key] = seconds
+
+    def table(self, image: Image) -> None:
+        """One line a layer: what it is, how large, reused or written; then the sum."""
+        self._printer.clear()
+        titles = [layer.title.removeprefix(f"{layer.kind} ").removeprefix("of ") for layer in image.layers]
+        width = min(48, max((len(title) for title in titles), default=0))
+        for layer, title in zip(image.layers, titles, strict=True):
+            seconds = self.written_layers.get(layer.key)
+            state = "reused" if seconds is None else f"written  {format_seconds(seconds)}"
+            title = title if len(title) <= width else f"{title[: width - 1]}…"
+            kind = f"{layer.kind:<11}"
+            self._printer.note(f"  {kind} {title:<{width}} {format_size(layer.size_bytes):>7}  {state}")
+        size = format_size(sum(layer.size_bytes for layer in image.layers))
+        unpacked = format_size(sum(layer.unpacked_bytes for layer in image.layers))
+        written = len(self.written_layers)
+        how = f"{written} written" if written else "all reused"
+        self._printer.note(
+            f"  {image.tag}  {format_count(len(image.layers), 'layer')} ({how}), {size},"
+            f" {unpacked} unpacked, {format_seconds(image.seconds)}"
+        )
+        for warning in image.warnings:
+            self._printer.warn(warning)

@@ -1,0 +1,46 @@
+"""`lading engines`: where containers can run on this host, at which level, and why not better."""
+
+from __future__ import annotations
+
+import argparse
+
+from lading.cli.containers import open_engine
+from lading.cli.parser import Parser
+from lading.cli.session import Session
+
+ABOUT = """Say where containers can run here: the engine, the level it reaches, and what would make it better.
+
+  namespaces   own mounts, users, processes and network
+  chroot       own files only
+  process      the image's files and loader on this host: no isolation"""
+EXAMPLES = """Examples:
+  lading engines
+  lading engines --json | jq .level
+  LADING_EMBEDDED_LEVEL=process lading engines"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """None of its own."""
+
+
+def execute(options: argparse.Namespace, session: Session) -> int:
+    probe = open_engine(session).probe()
+    if session.as_json:
+        session.document(
+            {
+                "type": "engine",
+                "engine": probe.engine,
+                "usable": probe.usable,
+                "level": probe.level.value if probe.level else None,
+                "reason": probe.reason,
+                "remedy": probe.remedy,
+            }
+        )
+        return 0
+    state = f"usable  level {probe.level.value}" if probe.usable and probe.level else "not usable"
+    session.line(f"{probe.engine}  {state}")
+    if probe.reason:
+        session.line(f"  because {probe.reason}")
+    if probe.remedy:
+        session.line(f"  remedy  {probe.remedy}")
+    return 0

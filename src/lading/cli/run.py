@@ -1,0 +1,149 @@
+"""`lading run`: a task of the project, sealed and recorded; or any command in one of its images.
+
+With a command after `--` nothing is recorded: the container has the caller's streams and is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lading.cli.adhoc import (
+    add_container_options,
+    check_container_options,
+    find_ready,
+    image_for,
+    limits_over,
+    parse_pairs,
+    run_ready,
+)
+from lading.cli.building import add_build_options
+from lading.cli.containers import open_engine, open_ledger, run_document
+from lading.cli.named import find_target
+from lading.cli.parser import Parser
+from lading.cli.session import Session
+from lading.errors import UsageError
+
+if TYPE_CHECKING:
+    from lading.project.model import Project, Task
+    from lading.run.submit import RunResult
+
+ABOUT = """Run a task of the project, or any command in one of its images. The exit code is the command's.
+
+  lading run [DIR] [TASK]             the task as it is written: sealed, recorded, reused when nothing
+                                      it depends on has changed
+  lading run [DIR] [NAME] -- COMMAND  COMMAND in the image of that task or target; nothing is recorded"""
+EXAMPLES = """Examples:
+  lading run                          the only task
+  lading run train --param lr=0.1
+  lading run --dev -- pytest -q       the working tree instead of the image's code
+  lading run -it serve -- python
+  lading run examples/digits train"""
+TAKES_COMMAND = True
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("words", nargs="*", metavar="[DIR] [TASK|TARGET]", help="default: this folder")
+    add_build_options(parser, target=False)
+    parser.flag("--dev", variable="LADING_DEV", help="the working tree instead of the image's code")
+    parser.flag("--rerun", variable="LADING_RERUN", help="run although an equal run is there")
+    parser.option(
+        "--param", variable="LADING_PARAM", metavar="NAME=VALUE", repeat=True, help="a parameter of the task"
+    )
+    add_container_options(parser)
+
+
+def execute(options: argparse.Namespace, session: Session) -> int:
+    check_container_options(options, session)
+    params = parse_pairs(options.param, "--param")
+    if options.tail is not None:
+        if not options.tail:
+            raise UsageError("there is no command after `--`", hints=("lading run -- python",))
+        if params or options.rerun:
+            raise UsageError(
+                "`--param` and `--rerun` belong to a task; a command after `--` takes neither",
+                hints=("lading run --help",),
+            )
+        return run_ready(find_ready(options, session), tuple(options.tail), options, session)
+    project, name = find_target(options.words, session)
+    if name is not None and name not in project.tasks:
+        return run_ready(find_ready(options, session), None, options, session)
+    return _run_task(project, _task(project, name), params, options, session)
+
+
+def _task(project: Project, name: str | None) -> Task:
+    if name is not None:
+        return project.tasks[name]
+    if len(project.tasks) == 1:
+        return next(iter(project.tasks.values()))
+    if not project.tasks:
+        raise UsageError(
+            "the project has no task; say what to run",
+            place=str(project.config_path or project.root),
+            hints=("lading run -- python", "lading init"),
+        )
+    listed = ", ".join(project.tasks)
+    first = next(iter(project.tasks))
+    raise UsageError(f"which task? there are {listed}", hints=(f"lading run {first}",))
+
+
+def _run_task(
+    project: Project, task: Task, params: dict[str, str], options: argparse.Namespace, session: Session
+) -> int:
+    from lading.run.submit import run_task
+    from lading.run.task import prepare_run, refuse_gpus
+
+    if options.mount or options.tmpfs or options.interactive or options.tty:
+        raise UsageError(
+            "a task is sealed: what it sees is what is written down; mounts and terminals need a command",
+            hints=(f"lading run {task.name} -it -- {task.run}",),
+        )
+    task = limited_task(task, options)
+    refuse_gpus(project, task)
+    image = image_for(project, task.target, options, session)
+    session.printer.send_output_to(session.stderr if session.as_json else session.stdout)
+    with open_ledger(session) as ledger:
+        prepared = prepare_run(
+            project,
+            task,
+            image,
+            store=session.store,
+            ledger=ledger,
+            environment=session.environment,
+            params=params,
+            dev=options.dev,
+        )
+        result = run_task(
+            prepared,
+            engine=open_engine(session),
+            store=session.store,
+            ledger=ledger,
+            reporter=session.printer,
+            rerun=options.rerun,
+        )
+    _answer(result, session)
+    return 0
+
+
+def _answer(result: RunResult, session: Session) -> None:
+    import time
+
+    metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(result.metrics.items()))
+    if session.as_json:
+        session.document({**run_document(result.row), "reused": result.reused})
+        return
+    if result.reused:
+        session.printer.note(result.describe_reuse(time.time()))
+    session.printer.note(f"run {result.row.run_id[:8]}  {metrics}".rstrip())
+
+
+def limited_task(task: Task, options: argparse.Namespace) -> Task:
+    """The task with the limits, network, variables and secrets of the command line laid over its own."""
+    return replace(
+        task,
+        limits=limits_over(task.limits, options),
+        network=task.network or options.network,
+        env={**task.env, **parse_pairs(options.env, "--env")},
+        secrets=tuple(dict.fromkeys((*task.secrets, *options.secret))),
+    )
