@@ -55,6 +55,16 @@ NETWORK = (
         "a bundle of certificate authorities; the first that is set",
     ),
 )
+REGISTRIES = (
+    ("REGISTRY_AUTH_FILE", "the file with registry credentials; the first of these that knows the registry"),
+    ("XDG_RUNTIME_DIR", "where `podman login` writes (containers/auth.json in it)"),
+    ("XDG_CONFIG_HOME", "the same file in this folder; else in `~/.config`"),
+    ("DOCKER_CONFIG", "the folder that `docker login` writes to; else `~/.docker`"),
+    (
+        "LADING_INSECURE_REGISTRIES",
+        "HOST:PORT, apart by commas, that may be reached without TLS; loopback may",
+    ),
+)
 RUNNING = (("LADING_EMBEDDED_LEVEL", "`chroot` or `process`: the best level that containers may use"),)
 IN_TASKS = (
     ("NAME", "each parameter, its name in upper case"),
@@ -103,6 +113,7 @@ def environment_page(table: Table) -> str:
         ("Building", BUILDING),
         ("Where wheels come from", WHEELS),
         ("The network", NETWORK),
+        ("Registries", REGISTRIES),
         ("Running", RUNNING),
     )
     for title, rows in sections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -18,12 +19,16 @@ from lading.cli.building import (
     open_project,
     record_image,
 )
+from lading.cli.format import format_size
 from lading.cli.parser import Parser, one_of
 from lading.cli.session import Session
 
 if TYPE_CHECKING:
     from lading.image.model import Image
+    from lading.image.output.archive import NamedManifest
+    from lading.image.output.attach import Attachments
     from lading.image.output.layout import Output
+    from lading.image.publish import Published, Pusher
 
 ABOUT = """Build one image of the project and print its name and digest.
 
@@ -38,7 +43,16 @@ EXAMPLES = """Examples:
 
 def add_arguments(parser: Parser) -> None:
     add_folder(parser)
-    add_build_options(parser)
+    parser.option(
+        "--push",
+        variable="LADING_PUSH",
+        metavar="REFERENCE",
+        help="push to HOST/REPOSITORY[:TAG] too; layers that are there are not even built",
+    )
+    add_image_options(parser)
+
+
+def add_output(parser: Parser) -> None:
     parser.option(
         "--output",
         variable="LADING_OUTPUT",
@@ -46,6 +60,12 @@ def add_arguments(parser: Parser) -> None:
         repeat=True,
         help="also write to oci:DIR, oci-archive:FILE or docker-archive:FILE; FILE - is standard output",
     )
+
+
+def add_image_options(parser: Parser) -> None:
+    """What `build` and `push` share."""
+    add_build_options(parser)
+    add_output(parser)
     parser.option(
         "--compression",
         variable="LADING_COMPRESSION",
@@ -71,11 +91,13 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(options: argparse.Namespace, session: Session) -> int:
     from lading.image.output.attach import attach_documents
-    from lading.image.output.layout import Output, write_blob
+    from lading.image.output.layout import Output, named_manifest, write_blob
+    from lading.image.publish import open_pusher, parse_destination
     from lading.image.target import build_target, current_lock
 
     outputs = [Output.parse(text) for text in options.output]
-    _check_outputs(outputs)
+    check_outputs(outputs)
+    destination = parse_destination(options.push) if options.push is not None else None
     project = open_project(options.folder, session)
     check_target(project, options.target)
     paths = [output.path for output in outputs if output.path != "-"]
@@ -88,19 +110,38 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     listener = context.listener
     assert isinstance(listener, BuildPrinter)
     choices = build_options(options)
-    image = build_target(project, context, choices, proof=options.prove)
-    listener.table(image)
-    record_image(session, image)
-    variant = current_lock(project, context, choices).variant(image.accelerator, image.platform)
-    assert variant is not None, "what was just built is locked"
-    with session.store.using():
+    with contextlib.ExitStack() as held:
+        pusher = (
+            held.enter_context(open_pusher(destination, project, context, choices)) if destination else None
+        )
+        if pusher is not None and not outputs and not options.prove:
+            image = pusher.build()
+        else:
+            image = build_target(project, context, choices, proof=options.prove)
+        listener.table(image)
+        record_image(session, image)
+        variant = current_lock(project, context, choices).variant(image.accelerator, image.platform)
+        assert variant is not None, "what was just built is locked"
+        held.enter_context(session.store.using())
         attached = attach_documents(session.store, image, variant, root=project.root)
-        written = _write_outputs(outputs, image, session)
+        written = write_outputs(outputs, [named_manifest(image)], session)
         for path, digest in ((options.sbom, attached.sbom), (options.provenance, attached.provenance)):
             if path is not None:
                 write_blob(session.store, digest, Path(path))
-    _answer(image, written, outputs, session)
+        published = _push(pusher, image, attached, session) if pusher is not None else None
+    _answer(image, written, outputs, published, session)
     return 0
+
+
+def _push(pusher: Pusher, image: Image, attached: Attachments, session: Session) -> Published:
+    with session.printer.progress(f"pushing to {pusher.destination.name}") as phase:
+        published = pusher.push(image, attached, progress=phase.advance)
+    moved = published.moved
+    session.printer.note(
+        f"  {format_size(moved.uploaded_bytes)} uploaded, {format_size(moved.mounted_bytes)} mounted from"
+        f" other repositories, {format_size(moved.present_bytes)} were there"
+    )
+    return published
 
 
 def inside_project(root: Path, paths: list[str]) -> list[str]:
@@ -109,7 +150,7 @@ def inside_project(root: Path, paths: list[str]) -> list[str]:
     return [path for path in paths if Path(path).resolve().is_relative_to(real)]
 
 
-def _check_outputs(outputs: list[Output]) -> None:
+def check_outputs(outputs: list[Output]) -> None:
     """Mistakes that are plain before a build of minutes."""
     from lading.errors import UsageError
 
@@ -125,8 +166,11 @@ def _check_outputs(outputs: list[Output]) -> None:
             raise UsageError(f"there is no folder {parent}", place=output.path, hints=(f"mkdir -p {parent}",))
 
 
-def _write_outputs(outputs: list[Output], image: Image, session: Session) -> list[dict[str, Any]]:
-    from lading.image.output.layout import named_manifest, write_output
+def write_outputs(
+    outputs: list[Output], images: list[NamedManifest], session: Session
+) -> list[dict[str, Any]]:
+    """Carry out every `--output`; what was written, for `--json`."""
+    from lading.image.output.layout import write_output
 
     written = []
     for output in outputs:
@@ -134,7 +178,7 @@ def _write_outputs(outputs: list[Output], image: Image, session: Session) -> lis
         with session.printer.progress(f"writing {output.kind}:{output.path}") as phase:
             size_bytes = write_output(
                 session.store,
-                [named_manifest(image)],
+                images,
                 output,
                 standard_output=session.stdout.buffer,
                 progress=phase.advance,
@@ -143,8 +187,15 @@ def _write_outputs(outputs: list[Output], image: Image, session: Session) -> lis
     return written
 
 
-def _answer(image: Image, written: list[dict[str, Any]], outputs: list[Output], session: Session) -> None:
-    name = f"{image.tag.rpartition(':')[0]}@{image.digest}"
+def _answer(
+    image: Image,
+    written: list[dict[str, Any]],
+    outputs: list[Output],
+    published: Published | None,
+    session: Session,
+) -> None:
+    place = published.reference.name if published else image.tag.rpartition(":")[0]
+    name = f"{place}@{image.digest}"
     if any(output.path == "-" for output in outputs):
         session.printer.note(name)  # standard output is the archive
         return
@@ -169,5 +220,15 @@ def _answer(image: Image, written: list[dict[str, Any]], outputs: list[Output], 
             ],
             "warnings": list(image.warnings),
             "outputs": written,
+            "pushed": None if published is None else _pushed_document(published),
         }
     )
+
+
+def _pushed_document(published: Published) -> dict[str, Any]:
+    return {
+        "reference": published.reference.qualified,
+        "uploaded_bytes": published.moved.uploaded_bytes,
+        "mounted_bytes": published.moved.mounted_bytes,
+        "present_bytes": published.moved.present_bytes,
+    }

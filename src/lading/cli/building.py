@@ -161,7 +161,8 @@ class BuildPrinter:
         width = min(48, max((len(title) for title in titles), default=0))
         for layer, title in zip(image.layers, titles, strict=True):
             seconds = self.written_layers.get(layer.key)
-            state = "reused" if seconds is None else f"written  {format_seconds(seconds)}"
+            known = "in registry" if layer.digest in image.absent else "reused"
+            state = known if seconds is None else f"written  {format_seconds(seconds)}"
             title = title if len(title) <= width else f"{title[: width - 1]}…"
             kind = f"{layer.kind:<11}"
             self._printer.note(f"  {kind} {title:<{width}} {format_size(layer.size_bytes):>7}  {state}")
@@ -169,9 +170,13 @@ class BuildPrinter:
         unpacked = format_size(sum(layer.unpacked_bytes for layer in image.layers))
         written = len(self.written_layers)
         how = f"{written} written" if written else "all reused"
+        if image.absent:
+            how += f", {len(image.absent)} only in the registry"
+        else:
+            size += f", {unpacked} unpacked"
         self._printer.note(
             f"  {image.tag}  {format_count(len(image.layers), 'layer')} ({how}), {size},"
-            f" {unpacked} unpacked, {format_seconds(image.seconds)}"
+            f" {format_seconds(image.seconds)}"
         )
         for warning in image.warnings:
             self._printer.warn(warning)

@@ -30,6 +30,8 @@ COMMANDS = (
     Command("lock", "resolve everything and write lading.lock", "lock", _PROJECT),
     Command("plan", "say what a build would do, and why", "plan", _PROJECT),
     Command("build", "build one image and print its digest", "build", _IMAGE),
+    Command("push", "build what a registry lacks, and push it there", "push", _IMAGE),
+    Command("pull", "bring an image from a registry into the store", "pull", _IMAGE),
     Command("run", "run a task, or a command in an image", "run", _RUN),
     Command("shell", "open a shell in an image", "shell", _RUN),
     Command("exec", "run a command in a container that is running", "exec", _RUN),

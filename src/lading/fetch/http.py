@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lading.errors import DigestMismatch, FetchFailed
 from lading.fetch.address import display_url
 from lading.fetch.retry import RetryPolicy, is_retried
-from lading.fetch.transport import HttpStatus, Patience, Refused, Transport
+from lading.fetch.transport import Body, HttpStatus, Patience, Refused, Transport
 from lading.store.atomic import fsync_directory, store_errors, temporary_name
 
 if TYPE_CHECKING:
@@ -99,9 +99,27 @@ class Fetcher:
         """
         return self._with_retries(url, lambda: self._transport.respond(method, url, headers))
 
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | Body | None = None
+    ) -> Response:
+        """As `respond`, once: what changes something on a server is never sent again blindly."""
+        self.refuse_offline(url)
+        return self._transport.respond(method, url, headers, body=body)
+
     def read_chunks(self, response: Response) -> Iterator[bytes]:
         """The raw body in the pieces in which it comes. Raises FetchFailed when it breaks off or crawls."""
         return self._transport.read_chunks(response)
+
+    def read_whole(self, response: Response, limit_bytes: int) -> bytes:
+        """The whole raw body; closes the response. Raises FetchFailed, also for more than `limit_bytes`."""
+        content = bytearray()
+        with contextlib.closing(response):
+            for chunk in self.read_chunks(response):
+                content += chunk
+                if len(content) > limit_bytes:
+                    name = display_url(response.url)
+                    raise Refused(f"{name} is larger than {limit_bytes} bytes", place=name)
+        return bytes(content)
 
     def pause(self, attempt: int, wanted_seconds: float | None = None) -> None:
         """Wait as the policy says after try number `attempt`."""
@@ -120,14 +138,7 @@ class Fetcher:
         self._transport.close()
 
     def _body(self, url: str, limit_bytes: int) -> bytes:
-        with contextlib.closing(self._transport.respond("GET", url, {})) as response:
-            content = bytearray()
-            for chunk in self.read_chunks(response):
-                content += chunk
-                if len(content) > limit_bytes:
-                    name = display_url(url)
-                    raise Refused(f"{name} is larger than {limit_bytes} bytes", place=name)
-            return bytes(content)
+        return self.read_whole(self._transport.respond("GET", url, {}), limit_bytes)
 
     def _with_retries(self, url: str, attempt_once: Callable[[], _Answer]) -> _Answer:
         self.refuse_offline(url)
@@ -152,7 +163,13 @@ class Fetcher:
 def _given_up(error: FetchFailed, attempts: int, spent_seconds: float) -> FetchFailed:
     message = f"{error.message} (tried {attempts} times in {spent_seconds:.0f} s)"
     if isinstance(error, HttpStatus):
-        return HttpStatus(message, status=error.status, place=error.place or "")
+        return HttpStatus(
+            message,
+            status=error.status,
+            place=error.place or "",
+            headers=error.headers,
+            body=error.body,
+        )
     return FetchFailed(message, place=error.place, hints=error.hints)
 
 

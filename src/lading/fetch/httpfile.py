@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from lading.errors import FetchFailed
 from lading.fetch.address import display_url
@@ -19,7 +20,7 @@ from lading.store.atomic import store_errors, temporary_name
 if TYPE_CHECKING:
     from requests import Response
 
-    from lading.fetch.http import Fetcher
+    from lading.fetch.retry import RetryPolicy
 
 _TAIL_BYTES = 128 << 10
 _LARGEST_TAIL_BYTES = 4 << 20
@@ -28,10 +29,26 @@ _PROGRESS_BYTES = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
+class Responder(Protocol):
+    """Who asks: a Fetcher, or something that adds who we are to each request."""
+
+    @property
+    def staging(self) -> Path: ...
+
+    @property
+    def policy(self) -> RetryPolicy: ...
+
+    def respond(self, method: str, url: str, headers: Mapping[str, str]) -> Response: ...
+
+    def read_chunks(self, response: Response) -> Iterator[bytes]: ...
+
+    def pause(self, attempt: int) -> None: ...
+
+
 class HttpFile:
     """A ByteSource over HTTP; made by `Fetcher.open_file`. Not for several threads at once."""
 
-    def __init__(self, fetcher: Fetcher, url: str, size_bytes: int | None) -> None:
+    def __init__(self, fetcher: Responder, url: str, size_bytes: int | None) -> None:
         self.name = display_url(url)
         self._fetcher = fetcher
         self._url = url

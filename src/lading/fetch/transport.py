@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from lading.errors import FetchFailed
@@ -19,11 +19,13 @@ from lading.fetch.address import display_url, origin, redact, split_credentials
 from lading.fetch.retry import retry_after_seconds
 
 if TYPE_CHECKING:
-    from requests import Response, Session
+    from requests import PreparedRequest, Response, Session
 
 _CHUNK_BYTES = 1 << 18
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
+_ERROR_BODY_BYTES = 64 << 10
+AUTHORIZATION = "Authorization"
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT")
 
 
@@ -43,13 +45,34 @@ class Refused(FetchFailed):
 
 
 class HttpStatus(FetchFailed):
-    """The server answered something else than the bytes. `status` is HTTP's."""
+    """The server answered something else than the bytes. `status` is HTTP's.
 
-    def __init__(self, message: str, *, status: int, place: str, retry_after: float | None = None) -> None:
-        hints = _STATUS_HINTS.get(status, ())
-        super().__init__(message, place=place, hints=hints)
+    `headers` are the answer's, `body` its first 64 KiB: what a protocol above HTTP says of the failure.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        place: str,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(message, place=place, hints=_STATUS_HINTS.get(status, ()))
         self.status = status
         self.retry_after = retry_after
+        self.headers = headers or {}
+        self.body = body
+
+
+class Body(Protocol):
+    """What is sent with a request: of known length, in pieces, and again from the start if need be."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
 
 
 _STATUS_HINTS = {
@@ -102,22 +125,27 @@ class Transport:
     _session: Session | None = field(default=None, init=False, repr=False)
     _opening: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def respond(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
+    def respond(
+        self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | Body | None = None
+    ) -> Response:
         """An open, streaming answer with a 2xx status after redirects; the caller closes it.
 
+        An `Authorization` in `headers` is for this URL's origin and is not sent to any other; an empty one
+        means that nobody's credentials are sent.
         Raises HttpStatus for any other status, Refused for what is never done, FetchFailed for the rest.
         """
         _check_address(url)
         here, given = split_credentials(url)
         for _ in range(_MOST_REDIRECTS + 1):
-            response = self._send(method, here, headers, given)
+            response = self._send(method, here, headers, given, body)
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
-                return _checked(response)
+                return self._checked(response)
             response.close()
             target = _redirected(here, response.headers["location"])
             following, carried = split_credentials(target)
             if origin(following) != origin(here):
                 given = None  # never to another host, scheme or port
+                headers = {name: value for name, value in headers.items() if name != AUTHORIZATION}
             here, given = following, carried or given
         raise Refused(f"{display_url(url)} redirects without end", place=display_url(url))
 
@@ -140,21 +168,57 @@ class Transport:
                 )
             yield chunk
 
+    def _checked(self, response: Response) -> Response:
+        if 200 <= response.status_code < 300:
+            return response
+        name = display_url(response.url)
+        wanted = retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC))
+        reason = redact(response.reason or "")
+        with contextlib.closing(response):
+            body = self._start_of_body(response)
+        raise HttpStatus(
+            f"{name} answered {response.status_code} {reason}".rstrip(),
+            status=response.status_code,
+            place=name,
+            retry_after=wanted,
+            headers=response.headers,
+            body=body,
+        )
+
+    def _start_of_body(self, response: Response) -> bytes:
+        """What an error says, as far as it comes: it must never hide the error itself."""
+        content = bytearray()
+        with contextlib.suppress(FetchFailed):
+            for chunk in self.read_chunks(response):
+                content += chunk
+                if len(content) >= _ERROR_BODY_BYTES:
+                    break
+        return bytes(content[:_ERROR_BODY_BYTES])
+
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], given: tuple[str, str] | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        given: tuple[str, str] | None,
+        body: bytes | Body | None,
     ) -> Response:
         session = self._open_session()
+        known = given or self.credentials.get(origin(url))
+        sent = {name: value for name, value in headers.items() if value}
         with transport_errors(url):
             return session.request(
                 method,
                 url,
-                headers={"Accept-Encoding": "identity", **headers},
-                auth=given or self.credentials.get(origin(url)),
+                headers={"Accept-Encoding": "identity", **sent},
+                # With a header of ours, be it empty, requests must not look into netrc and overwrite it.
+                auth=_leave_alone if AUTHORIZATION in headers else known,
+                data=body,
                 allow_redirects=False,
                 stream=True,
                 timeout=(self.patience.connect_seconds, self.patience.silence_seconds),
@@ -218,16 +282,5 @@ def _redirected(here: str, location: str) -> str:
     return target
 
 
-def _checked(response: Response) -> Response:
-    if 200 <= response.status_code < 300:
-        return response
-    name = display_url(response.url)
-    wanted = retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC))
-    reason = redact(response.reason or "")
-    response.close()
-    raise HttpStatus(
-        f"{name} answered {response.status_code} {reason}".rstrip(),
-        status=response.status_code,
-        place=name,
-        retry_after=wanted,
-    )
+def _leave_alone(request: PreparedRequest) -> PreparedRequest:
+    return request

@@ -11,7 +11,7 @@ import hashlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -39,6 +39,9 @@ from lading.oci.json import canonical_json
 from lading.oci.platform import Platform
 from lading.store import Store
 
+Elsewhere = Callable[[Sequence[LockedLayer]], frozenset[Digest]]
+"""Which of these layers are where the image is to go, so that they need not be made here."""
+
 _WORTH_PROCESSES_BYTES = 4 << 20
 """Below this, starting worker processes costs more than they save."""
 
@@ -50,6 +53,8 @@ class BuildRequest:
     lock_digest: Digest
     workers: int
     compression: Compression = Compression.GZIP
+    elsewhere: Elsewhere | None = None
+    """None: every layer is to be in the store."""
 
 
 def build(
@@ -59,7 +64,10 @@ def build(
     environment: Mapping[str, str],
     listener: BuildListener,
 ) -> Image:
-    """The image of `request.plan`, in the store. Raises what a layer raises; nothing half-made is kept."""
+    """The image of `request.plan`, in the store but for layers that are `elsewhere`.
+
+    Raises what a layer raises; nothing half-made is kept.
+    """
     started = time.monotonic()
     created = created_time(environment)
     key = hashlib.sha256(canonical_json([request.plan.as_json(), created, request.compression])).hexdigest()
@@ -67,7 +75,8 @@ def build(
         known = load_image(store, key)
         if known is not None:
             return replace(known, reused=True, seconds=time.monotonic() - started)
-        records = _layers(request, store, sources, listener)
+        remote = _remote_layers(request, store)
+        records = _layers(request, remote, store, sources, listener)
         _check_against_lock(request.lock, records)
         packed = tuple(recompress(store, record, request.compression) for record in records)
         config, manifest = assemble(
@@ -88,9 +97,11 @@ def build(
             layers=packed,
             lock_digest=request.lock_digest,
             seconds=time.monotonic() - started,
+            absent=frozenset(record.digest for record in remote.values()),
             warnings=warnings + find_conflicts(store, request.plan.layers),
         )
-        store.images.put(key, image_record(image))
+        if not image.absent:
+            store.images.put(key, image_record(image))
     return image
 
 
@@ -105,11 +116,45 @@ def cached_layer(store: Store, spec: LayerSpec) -> LayerRecord | None:
     return replace(record, title=spec.title)
 
 
+def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord]:
+    """By key, the layers that the store lacks, the lock knows, and the image's destination has.
+
+    Bytecode is compiled from the layers below it: where it must be written, these are wanted here too.
+    """
+    if request.elsewhere is None:
+        return {}
+    locked = {layer.key: layer for layer in request.lock.layers}
+    specs = {spec.key: spec for spec in request.plan.layers if cached_layer(store, spec) is None}
+    there = request.elsewhere([locked[key] for key in specs if key in locked])
+    remote = {key for key in specs if key in locked and locked[key].digest in there}
+    for key, spec in specs.items():
+        if isinstance(spec, BytecodeLayer) and key not in remote:
+            remote -= {source.key for source in spec.sources}
+    return {
+        key: LayerRecord(
+            key=key,
+            kind=specs[key].kind,
+            title=specs[key].title,
+            digest=locked[key].digest,
+            diff_id=locked[key].diff_id,
+            size_bytes=locked[key].size_bytes,
+            unpacked_bytes=0,
+            file_count=0,
+        )
+        for key in remote
+    }
+
+
 def _layers(
-    request: BuildRequest, store: Store, sources: Sources, listener: BuildListener
+    request: BuildRequest,
+    remote: Mapping[str, LayerRecord],
+    store: Store,
+    sources: Sources,
+    listener: BuildListener,
 ) -> tuple[LayerRecord, ...]:
     specs = request.plan.layers
-    records = {spec.key: record for spec in specs if (record := cached_layer(store, spec)) is not None}
+    known = {spec.key: record for spec in specs if (record := cached_layer(store, spec)) is not None}
+    records = {**remote, **known}
     missing = [spec for spec in specs if spec.key not in records]
     listener.started(specs, missing, sum(_weight(spec) for spec in missing))
     platform = Platform.parse(request.plan.platform)

@@ -78,5 +78,7 @@ class Image:
     """sha256 of the lock's identity part."""
     reused: bool = False
     """True when nothing had to be written."""
+    absent: frozenset[Digest] = frozenset()
+    """Layers that are known by their digest only: they are where the image is to go, and not in the store."""
     seconds: float = field(default=0.0, compare=False)
     warnings: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from pathlib import Path
 from lading.errors import LockOutOfDate, OutsideError, ProjectError, UsageError
 from lading.fetch.http import Fetcher
 from lading.fetch.source import ByteSource, LocalFile
-from lading.image.build import BuildRequest, build, lockable_layers
+from lading.image.build import BuildRequest, Elsewhere, build, lockable_layers
 from lading.image.code_layer import code_layer, runtime_layer
 from lading.image.model import Image
 from lading.image.order import OWN_LAYER_BYTES
@@ -155,9 +155,14 @@ def _platform(project: Project, options: BuildOptions) -> Platform:
 
 
 def build_target(
-    project: Project, context: BuildContext, options: BuildOptions, *, proof: bool = False
+    project: Project,
+    context: BuildContext,
+    options: BuildOptions,
+    *,
+    proof: bool = False,
+    elsewhere: Elsewhere | None = None,
 ) -> Image:
-    """The image of one target, in the store, and the lock kept up to date with its layers."""
+    """The image of one target, in the store but for layers `elsewhere`, and the lock kept up to date."""
     lock = current_lock(project, context, options)
     plan = plan_target(project, lock, options)
     request = BuildRequest(
@@ -166,6 +171,7 @@ def build_target(
         lock_digest=lock_identity(lock),
         workers=options.workers or len(os.sched_getaffinity(0)),
         compression=options.compression,
+        elsewhere=elsewhere if options.compression is Compression.GZIP and not proof else None,
     )
     with open_sources(project, context, offline=options.offline) as sources:
         image = build(request, context.store, sources, context.environment, context.listener)

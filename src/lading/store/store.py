@@ -3,7 +3,7 @@
 LADING_HOME/
   FORMAT              revision of this layout
   blobs/sha256/HEX    every blob, as in an OCI layout
-  records/KIND/KEY.json   layers, their file indexes, images (a cache)
+  records/KIND/KEY.json   layers, their file indexes, images, uploads under way, where blobs are (a cache)
   trees/HEX/          extracted layers, by diff ID
   staging/            what is being written; swept when its writer is dead
   locks/              flock files
@@ -39,6 +39,8 @@ class Store:
         self.indexes = Records(root, "indexes")
         self.images = Records(root, "images")
         self.attachments = Records(root, "attachments")
+        self.uploads = Records(root, "uploads")
+        self.placements = Records(root, "placements")
         self.staging = root / "staging"
 
     @classmethod

@@ -12,12 +12,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lading.errors import DigestMismatch, OutsideError, StoreError, UsageError
 from lading.image.model import Image
-from lading.image.output.archive import ImageName, archive_chunks, archive_size_bytes
+from lading.image.output.archive import archive_chunks, archive_size_bytes
 from lading.image.output.layout import Output, named_manifest, write_blob, write_layout, write_output
 from lading.store import Store
 from small_image import put_image
@@ -325,33 +323,3 @@ def test_a_blob_beside_the_image_is_written_whole(store: Store, tmp_path: Path) 
     write_blob(store, digest, tmp_path / "sbom.json")
 
     assert (tmp_path / "sbom.json").read_bytes() == b'{"bom": 1}'
-
-
-@pytest.mark.parametrize(
-    ("text", "qualified"),
-    [
-        ("digits:1", "docker.io/library/digits:1"),
-        ("team/digits:1", "docker.io/team/digits:1"),
-        ("localhost/digits:1", "localhost/digits:1"),
-        ("localhost:5000/team/digits:1", "localhost:5000/team/digits:1"),
-        ("ghcr.io/team/digits:1", "ghcr.io/team/digits:1"),
-    ],
-)
-def test_names_are_qualified_as_engines_do(text: str, qualified: str) -> None:
-    name = ImageName.parse(text)
-
-    assert (name.familiar, name.qualified) == (text, qualified)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "digits", "digits:", ":1", "Digits:1", "digits:1:", "a b:1", "digits:" + "x" * 129, "../x:1"],
-)
-def test_what_is_no_name_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no image name"):
-        ImageName.parse(text)
-
-
-@given(st.from_regex(r"[a-z0-9]{1,30}([._-][a-z0-9]{1,30}){0,6}:[a-z][A-Za-z0-9_.-]{0,40}", fullmatch=True))
-def test_every_plain_name_survives_parsing(text: str) -> None:
-    assert ImageName.parse(text).familiar == text

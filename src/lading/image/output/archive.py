@@ -9,60 +9,21 @@ Pure but for the blobs it reads; where the bytes go is the caller's business.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lading.errors import StoreError, UsageError
+from lading.errors import StoreError
 from lading.image.layer import tar
 from lading.oci.digest import Digest
 from lading.oci.json import canonical_json
 from lading.oci.manifest import MEDIA_MANIFEST, Descriptor, Index, Manifest
 from lading.oci.platform import Platform
+from lading.oci.reference import Reference
 from lading.store import Store
 
 OCI_LAYOUT = canonical_json({"imageLayoutVersion": "1.0.0"})
 REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
-
-_COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_DOMAIN = r"(?:[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
-_REPOSITORY = re.compile(f"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_COMPONENT}(?:/{_COMPONENT})*)")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageName:
-    """A repository and a tag, as engines name images. `repository` as written, e.g. `digits`."""
-
-    repository: str
-    tag: str
-
-    @classmethod
-    def parse(cls, text: str) -> ImageName:
-        """`digits:1.4.0-cpu`, `host:5000/team/digits:1`. Raises UsageError; a tag is a must."""
-        repository, colon, tag = text.rpartition(":")
-        fits = _REPOSITORY.fullmatch(repository) and len(repository) <= 255
-        if not colon or not fits or not _TAG.fullmatch(tag):
-            raise UsageError(
-                f"`{text}` is no image name; write it as NAME:TAG, in lower case, e.g. digits:1.4.0-cpu"
-            )
-        return cls(repository=repository, tag=tag)
-
-    @property
-    def familiar(self) -> str:
-        """As people type it: `digits:1.4.0-cpu`."""
-        return f"{self.repository}:{self.tag}"
-
-    @property
-    def qualified(self) -> str:
-        """As containerd and Podman keep it: `docker.io/library/digits:1.4.0-cpu` (distribution/reference)."""
-        first, slash, _ = self.repository.partition("/")
-        if not slash:
-            return f"docker.io/library/{self.familiar}"
-        if "." in first or ":" in first or first == "localhost" or first.lower() != first:
-            return self.familiar
-        return f"docker.io/{self.familiar}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +32,8 @@ class NamedManifest:
 
     digest: Digest
     platform: Platform
-    name: ImageName
+    name: Reference
+    """Always with a tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +111,7 @@ def index_entry(store: Store, image: NamedManifest) -> Descriptor:
         media_type=MEDIA_MANIFEST,
         digest=image.digest,
         size_bytes=len(manifest_bytes(store, image.digest)),
-        annotations={CONTAINERD_NAME: image.name.qualified, REF_NAME: image.name.tag},
+        annotations={CONTAINERD_NAME: image.name.qualified, REF_NAME: image.name.version},
         platform=image.platform,
     )
 

@@ -71,7 +71,7 @@ def read_licences(store: Store, image: Image) -> dict[str, Licence]:
     """By normalized wheel name, from the METADATA files in the layers. Raises StoreError, DigestMismatch."""
     licences = {}
     for layer in image.layers:
-        if layer.kind not in ("wheel", "tail"):
+        if layer.kind not in ("wheel", "tail") or layer.digest in image.absent:
             continue
         index = layer_index(store, layer.key) or ()
         metadata = [entry for entry in index if entry.path.endswith(".dist-info/METADATA")]

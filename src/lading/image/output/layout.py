@@ -22,7 +22,6 @@ from lading.image.output.archive import (
     CONTAINERD_NAME,
     OCI_LAYOUT,
     REF_NAME,
-    ImageName,
     NamedManifest,
     archive_chunks,
     archive_size_bytes,
@@ -33,6 +32,7 @@ from lading.oci.digest import Digest
 from lading.oci.json import canonical_json
 from lading.oci.manifest import MEDIA_INDEX
 from lading.oci.platform import Platform
+from lading.oci.reference import Reference
 from lading.store import Store
 from lading.store.atomic import fsync_directory, temporary_name
 
@@ -63,9 +63,11 @@ class Output:
 
 def named_manifest(image: Image) -> NamedManifest:
     """What `image` is called outside. Raises UsageError when its tag is no image name."""
-    return NamedManifest(
-        digest=image.digest, platform=Platform.parse(image.platform), name=ImageName.parse(image.tag)
-    )
+    try:
+        name = Reference.parse(image.tag)
+    except ValueError as error:
+        raise UsageError(f"`{image.tag}` is no image name: {error}") from error
+    return NamedManifest(digest=image.digest, platform=Platform.parse(image.platform), name=name)
 
 
 def write_output(

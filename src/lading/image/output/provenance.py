@@ -16,6 +16,7 @@ from lading.image.output.sbom import selected
 from lading.lock.model import LockedVariant
 from lading.oci.json import canonical_json
 
+MEDIA_PROVENANCE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:lading:build:1"

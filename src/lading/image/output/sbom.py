@@ -17,6 +17,7 @@ from lading.oci.digest import Digest
 from lading.oci.json import canonical_json
 from lading.oci.platform import Platform
 
+MEDIA_SBOM = "application/vnd.cyclonedx+json"
 _MAX_LICENCE_NAME = 120
 
 

@@ -1,0 +1,131 @@
+"""Build and push as one act: what the registry has is neither made nor sent.
+
+The layer digests in the lock make that possible: an image whose layers are all there is put together from
+digests alone, and only its code, config and manifest move.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from lading.errors import UsageError
+from lading.fetch.http import Fetcher
+from lading.image.model import Image
+from lading.image.output.attach import Attachments
+from lading.image.output.provenance import MEDIA_PROVENANCE
+from lading.image.output.sbom import MEDIA_SBOM
+from lading.image.request import BuildContext, BuildOptions
+from lading.image.target import build_target
+from lading.lock.model import LockedLayer
+from lading.oci.digest import Digest
+from lading.oci.manifest import MEDIA_MANIFEST, Descriptor
+from lading.oci.reference import Reference
+from lading.project.model import Project
+from lading.registry.client import Registry
+from lading.registry.push import Moved, Push, push_attachment
+
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """An image where it was to go: `reference` is pinned to its digest."""
+
+    reference: Reference
+    moved: Moved
+
+
+def parse_destination(text: str) -> Reference:
+    """`HOST/REPOSITORY[:TAG]`. Raises UsageError."""
+    try:
+        reference = Reference.parse(text)
+    except ValueError as error:
+        raise UsageError(
+            f"`{text}` is no place to push to: {error}", hints=("lading push registry.example/team/digits",)
+        ) from None
+    if reference.digest is not None:
+        raise UsageError(
+            f"`{text}` names a digest, which is what a push ends with",
+            hints=(f"lading push {reference.name}",),
+        )
+    return reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pusher:
+    """One project's way to one repository."""
+
+    registry: Registry
+    destination: Reference
+    project: Project
+    context: BuildContext
+    options: BuildOptions
+
+    def build(self) -> Image:
+        """The image, without the layers that are there already. Raises what building raises."""
+        return build_target(self.project, self.context, self.options, elsewhere=self._elsewhere)
+
+    def push(
+        self,
+        image: Image,
+        attached: Attachments,
+        *,
+        progress: Callable[[int], None] = lambda size_bytes: None,
+    ) -> Published:
+        """Push `image` and the documents beside it.
+
+        A layer that vanished from the registry meanwhile is built after all. Raises HttpStatus, FetchFailed,
+        StoreError, DigestMismatch, and what building raises.
+        """
+        tag = self.destination.tag or Reference.parse(image.tag).tag
+        assert tag is not None, "an image's tag names a version"
+        push = Push(
+            registry=self.registry,
+            repository=self.destination.repository,
+            store=self.context.store,
+            progress=progress,
+            supply=self._supply,
+        )
+        moved = Moved()
+        if self.registry.find_manifest(self.destination.at(image.digest)) is None:
+            # Before the image, so that an image that is there has its documents; the first provenance stays.
+            body = image.manifest.to_bytes()
+            subject = Descriptor(media_type=MEDIA_MANIFEST, digest=image.digest, size_bytes=len(body))
+            for content, kind in ((attached.sbom, MEDIA_SBOM), (attached.provenance, MEDIA_PROVENANCE)):
+                moved += push_attachment(push, subject, content, artifact_type=kind, media_type=kind).moved
+        pushed = push.image(image.manifest, tag)
+        reference = replace(self.destination, tag=tag).at(pushed.digest)
+        return Published(reference=reference, moved=moved + pushed.moved)
+
+    def _elsewhere(self, layers: Sequence[LockedLayer]) -> frozenset[Digest]:
+        repository = self.destination.repository
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="head") as pool:
+            sizes = pool.map(lambda layer: self.registry.blob_size_bytes(repository, layer.digest), layers)
+            # Another size than the lock's is no such layer: it is made here, and compared with the lock.
+            pairs = zip(layers, sizes, strict=True)
+            return frozenset(layer.digest for layer, size in pairs if size == layer.size_bytes)
+
+    def _supply(self, missing: Sequence[Digest]) -> None:
+        self.context.listener.warned(
+            f"{len(missing)} layers are no longer in {self.destination.name}: building them"
+        )
+        build_target(self.project, self.context, replace(self.options, locked=True))
+
+
+@contextlib.contextmanager
+def open_pusher(
+    destination: Reference, project: Project, context: BuildContext, options: BuildOptions
+) -> Iterator[Pusher]:
+    """Connections are closed at the end."""
+    fetcher = Fetcher(staging=context.store.staging, environment=context.environment, offline=options.offline)
+    with contextlib.closing(fetcher):
+        yield Pusher(
+            registry=Registry(name=destination.registry, fetcher=fetcher, environment=context.environment),
+            destination=destination,
+            project=project,
+            context=context,
+            options=options,
+        )

@@ -1,0 +1,150 @@
+"""An image comes from a registry into the store: manifest, config, layers, each checked by its digest."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from lading.errors import FetchFailed
+from lading.oci.digest import Digest
+from lading.oci.manifest import Descriptor, ImageConfig, Manifest
+from lading.oci.platform import Platform
+from lading.oci.reference import Reference
+from lading.registry.client import LARGEST_MANIFEST_BYTES, Registry
+from lading.registry.documents import FetchedManifest
+from lading.registry.placement import note_repository
+from lading.store import Store
+
+_AT_ONCE = 4
+_PIECE_BYTES = 1 << 20
+_DEEPEST_INDEX = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteImage:
+    """What one platform's image is, known before any layer moves."""
+
+    reference: Reference
+    """Pinned to `digest`."""
+    digest: Digest
+    content: bytes
+    """The manifest's own bytes."""
+    manifest: Manifest
+    config: ImageConfig
+
+
+def find_image(registry: Registry, reference: Reference, platform: Platform, store: Store) -> RemoteImage:
+    """The image for `platform` that `reference` means; its config is in the store afterwards.
+
+    Raises HttpStatus (404), FetchFailed (no such platform, no image), DigestMismatch.
+    """
+    found = _for_platform(registry, reference, platform)
+    try:
+        manifest = Manifest.from_json(found.document)
+    except (ValueError, KeyError, TypeError) as error:
+        raise FetchFailed(f"{reference} is no image: {error}", place=str(reference)) from None
+    fetch_blob(registry, reference.repository, manifest.config, store)
+    body = store.blobs.read(manifest.config.digest, limit_bytes=LARGEST_MANIFEST_BYTES)
+    try:
+        config = ImageConfig.from_json(json.loads(body))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FetchFailed(
+            f"the config of {reference} is no image config: {error}", place=str(reference)
+        ) from None
+    if len(config.diff_ids) != len(manifest.layers):
+        raise FetchFailed(
+            f"{reference} has {len(manifest.layers)} layers and names {len(config.diff_ids)} in its config",
+            place=str(reference),
+        )
+    if config.platform != platform:
+        raise FetchFailed(
+            f"{reference} is an image for {config.platform}, and {platform} was asked for",
+            place=str(reference),
+        )
+    return RemoteImage(
+        reference=reference.at(found.digest),
+        digest=found.digest,
+        content=found.content,
+        manifest=manifest,
+        config=config,
+    )
+
+
+def _for_platform(registry: Registry, reference: Reference, platform: Platform) -> FetchedManifest:
+    found = registry.manifest(reference)
+    for _ in range(_DEEPEST_INDEX):
+        if not found.is_index:
+            return found
+        found = registry.manifest(reference.at(_entry_for(found, platform, reference)))
+    raise FetchFailed(f"{reference} is an index of indexes without end", place=str(reference))
+
+
+def _entry_for(index: FetchedManifest, platform: Platform, reference: Reference) -> Digest:
+    offered = []
+    for entry in index.document["manifests"]:
+        try:
+            said = entry.get("platform") or {}
+            name = f"{said.get('os')}/{said.get('architecture')}"
+            if name == str(platform) and said.get("variant") in (None, "", "v8"):
+                return Digest(entry["digest"])
+            offered.append(name)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+    known = ", ".join(sorted({name for name in offered if "unknown" not in name})) or "nothing"
+    raise FetchFailed(f"{reference} has no image for {platform}; it has {known}", place=str(reference))
+
+
+def pull_layers(
+    registry: Registry,
+    image: RemoteImage,
+    store: Store,
+    *,
+    progress: Callable[[int], None] = lambda size_bytes: None,
+) -> int:
+    """Every layer that the store lacks, several at once; the bytes that came.
+
+    Raises HttpStatus, FetchFailed, DigestMismatch, StoreError.
+    """
+    lock = threading.Lock()
+
+    def advance(size_bytes: int) -> None:
+        with lock:
+            progress(size_bytes)
+
+    repository = image.reference.repository
+    missing = {
+        layer.digest: layer
+        for layer in image.manifest.layers
+        if store.blobs.size_bytes(layer.digest) != layer.size_bytes
+    }
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pull") as pool:
+        layers = sorted(missing.values(), key=lambda layer: layer.size_bytes, reverse=True)
+        list(pool.map(lambda layer: fetch_blob(registry, repository, layer, store, advance), layers))
+    store.blobs.put(image.content)
+    return sum(layer.size_bytes for layer in missing.values())
+
+
+def fetch_blob(
+    registry: Registry,
+    repository: str,
+    descriptor: Descriptor,
+    store: Store,
+    progress: Callable[[int], None] = lambda size_bytes: None,
+) -> None:
+    """Put one blob into the store, verified. Raises HttpStatus, FetchFailed, DigestMismatch, StoreError."""
+    note_repository(store, registry.name, repository, descriptor.digest)
+    if store.blobs.size_bytes(descriptor.digest) == descriptor.size_bytes:
+        return
+    with (
+        contextlib.closing(registry.open_blob(repository, descriptor)) as source,
+        store.blobs.writer() as blob,
+    ):
+        for offset in range(0, descriptor.size_bytes, _PIECE_BYTES):
+            piece = source.read(offset, min(_PIECE_BYTES, descriptor.size_bytes - offset))
+            blob.write(piece)
+            progress(len(piece))
+        blob.commit(descriptor.digest)

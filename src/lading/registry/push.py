@@ -1,0 +1,199 @@
+"""An image goes to a registry: only what the registry lacks, the manifest last.
+
+The order makes every moment safe: a manifest is stored when all that it names is there, so a push that dies
+leaves nothing that could be pulled half.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from lading.errors import FetchFailed, InternalError
+from lading.fetch.transport import HttpStatus
+from lading.oci.digest import Digest
+from lading.oci.json import canonical_json
+from lading.oci.manifest import MEDIA_EMPTY, MEDIA_INDEX, MEDIA_MANIFEST, Descriptor, Index, Manifest
+from lading.oci.reference import Reference
+from lading.registry.client import Registry
+from lading.registry.documents import error_codes
+from lading.registry.placement import known_repositories, note_repository
+from lading.registry.upload import Upload
+from lading.store import Store
+
+_AT_ONCE = 4
+_EMPTY = b"{}"
+_MISSING_CODES = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What a push cost, in bytes of blobs; manifests are not counted."""
+
+    uploaded_bytes: int = 0
+    mounted_bytes: int = 0
+    present_bytes: int = 0
+
+    def __add__(self, other: Moved) -> Moved:
+        return Moved(
+            uploaded_bytes=self.uploaded_bytes + other.uploaded_bytes,
+            mounted_bytes=self.mounted_bytes + other.mounted_bytes,
+            present_bytes=self.present_bytes + other.present_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedManifest:
+    digest: Digest
+    moved: Moved
+
+
+Supply = Callable[[Sequence[Digest]], None]
+"""Makes blobs that are neither there nor in the store. Raises what making them raises."""
+
+
+def _cannot_supply(missing: Sequence[Digest]) -> None:
+    raise InternalError(f"blob {missing[0]} is neither in the store nor in the registry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """Everything one push to one repository takes."""
+
+    registry: Registry
+    repository: str
+    store: Store
+    progress: Callable[[int], None] = lambda size_bytes: None
+    supply: Supply = _cannot_supply
+    mount_from: tuple[str, ...] = ()
+    """Repositories of this registry to mount from besides those that are known to hold a blob."""
+    _progress_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def image(self, manifest: Manifest, version: str) -> PushedManifest:
+        """Blobs, then the manifest under `version` (a tag or its digest).
+
+        A registry that no longer has a blob which it said it had is believed the second time.
+        Raises HttpStatus, FetchFailed, StoreError, DigestMismatch, and what `supply` raises.
+        """
+        content = manifest.to_bytes()
+        blobs = list({blob.digest: blob for blob in (*manifest.layers, manifest.config)}.values())
+        moved = self.blobs(blobs)
+        try:
+            self._put(version, content)
+        except HttpStatus as error:
+            if error.status not in (400, 404) or not _MISSING_CODES & set(error_codes(error)):
+                raise
+            moved = moved + replace(self.blobs(blobs), present_bytes=0)
+            self._put(version, content)
+        return PushedManifest(digest=Digest.of(content), moved=moved)
+
+    def _put(self, version: str, content: bytes) -> None:
+        self.registry.put_manifest(self.repository, version, content, MEDIA_MANIFEST)
+
+    def index(self, index: Index, version: str) -> Digest:
+        """An index of manifests that are there already. Raises HttpStatus, FetchFailed."""
+        content = index.to_bytes()
+        self.registry.put_manifest(self.repository, version, content, MEDIA_INDEX)
+        return Digest.of(content)
+
+    def blobs(self, blobs: Sequence[Descriptor]) -> Moved:
+        """Bring every blob there, several at once, the largest first."""
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="push") as pool:
+            there = list(pool.map(self._is_there, blobs))
+            missing = [blob for blob, found in zip(blobs, there, strict=True) if not found]
+            present = sum(blob.size_bytes for blob, found in zip(blobs, there, strict=True) if found)
+            if absent := [blob.digest for blob in missing if not self.store.blobs.has(blob.digest)]:
+                self.supply(absent)
+            missing.sort(key=lambda blob: blob.size_bytes, reverse=True)
+            results = list(pool.map(self._bring, missing))
+        return sum(results, start=Moved(present_bytes=present))
+
+    def _is_there(self, blob: Descriptor) -> bool:
+        found = self.registry.blob_size_bytes(self.repository, blob.digest) == blob.size_bytes
+        if found:
+            note_repository(self.store, self.registry.name, self.repository, blob.digest)
+        return found
+
+    def _bring(self, blob: Descriptor) -> Moved:
+        if self._mount(blob):
+            moved = Moved(mounted_bytes=blob.size_bytes)
+        else:
+            sent_bytes = Upload(
+                registry=self.registry,
+                repository=self.repository,
+                store=self.store,
+                digest=blob.digest,
+                size_bytes=blob.size_bytes,
+                progress=self._advance,
+            ).run()
+            moved = Moved(uploaded_bytes=sent_bytes)
+        note_repository(self.store, self.registry.name, self.repository, blob.digest)
+        return moved
+
+    def _mount(self, blob: Descriptor) -> bool:
+        known = known_repositories(self.store, self.registry.name, blob.digest)
+        for source in dict.fromkeys((*known, *self.mount_from)):
+            if source == self.repository:
+                continue
+            try:
+                if self.registry.start_upload(self.repository, mount=blob.digest, source=source) is None:
+                    return True
+            except FetchFailed:
+                continue  # an upload is always possible
+        return False
+
+    def _advance(self, size_bytes: int) -> None:
+        with self._progress_lock:
+            self.progress(size_bytes)
+
+
+def push_attachment(
+    push: Push,
+    subject: Descriptor,
+    content: Digest,
+    *,
+    artifact_type: str,
+    media_type: str,
+) -> PushedManifest:
+    """A document beside an image, found through the referrers API or the tag that stands in for it.
+
+    Raises HttpStatus, FetchFailed, StoreError, DigestMismatch.
+    """
+    empty = push.store.blobs.put(_EMPTY)
+    size_bytes = push.store.blobs.size_bytes(content) or 0
+    manifest = Manifest(
+        config=Descriptor(media_type=MEDIA_EMPTY, digest=empty, size_bytes=len(_EMPTY)),
+        layers=(Descriptor(media_type=media_type, digest=content, size_bytes=size_bytes),),
+        artifact_type=artifact_type,
+        subject=subject,
+    )
+    body = manifest.to_bytes()
+    moved = push.blobs([*manifest.layers, manifest.config])
+    headers = push.registry.put_manifest(push.repository, Digest.of(body), body, MEDIA_MANIFEST)
+    if "oci-subject" not in headers:
+        entry = {
+            **Descriptor(media_type=MEDIA_MANIFEST, digest=Digest.of(body), size_bytes=len(body)).as_json(),
+            "artifactType": artifact_type,
+        }
+        _add_to_tag(push, subject.digest, entry)
+    return PushedManifest(digest=Digest.of(body), moved=moved)
+
+
+def _add_to_tag(push: Push, subject: Digest, entry: Mapping[str, object]) -> None:
+    """The registry keeps no referrers: the index at a tag named after the subject is ours to extend.
+
+    Source: distribution-spec, "Referrers Tag Schema". Two writers at once may lose an entry, as it says.
+    """
+    tag = f"sha256-{subject.hex}"
+    reference = Reference(registry=push.registry.name, repository=push.repository, tag=tag)
+    manifests: list[Mapping[str, object]] = []
+    try:
+        manifests = list(push.registry.manifest(reference).document.get("manifests", []))
+    except HttpStatus as error:
+        if error.status != 404:
+            raise
+    if all(known.get("digest") != entry["digest"] for known in manifests):
+        document = {"schemaVersion": 2, "mediaType": MEDIA_INDEX, "manifests": [*manifests, entry]}
+        push.registry.put_manifest(push.repository, tag, canonical_json(document), MEDIA_INDEX)
