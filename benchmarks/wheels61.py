@@ -16,7 +16,11 @@ from benchmarks.places import PYTHON_VERSION, WHEELS
 
 LOCK = Path(__file__).parent / "wheels61.txt"
 _REQUIREMENTS = Path(__file__).parent / "wheels61.in"
-_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "any")
+_PLATFORMS = (
+    *(f"manylinux_2_{minor}_x86_64" for minor in range(36, 16, -1)),  # Debian 12 has glibc 2.36
+    *("manylinux2014_x86_64", "any"),
+)
+"""Best first, as a resolver ranks them: the files on disk are then the ones that a lock names."""
 _COUNT = 61
 
 

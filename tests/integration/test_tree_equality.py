@@ -6,11 +6,11 @@ tree_differences.toml; an entry of the table that explains nothing fails too.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +32,7 @@ from tree_views import (
     without_bytecode,
 )
 
+from lading.fetch.http import Fetcher
 from services.process import Tool
 
 pytestmark = [
@@ -96,22 +97,15 @@ def as_requirements(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def gather(rows: list[dict[str, Any]], folder: Path, known: Path | None) -> Path:
-    """`folder` with these very wheels: from `known` where they are there, else downloaded."""
+    """`folder` with these very wheels: from `known` where they are there, else downloaded and checked."""
     folder.mkdir()
-    missing = []
-    for row in rows:
-        if known is not None and (known / row["filename"]).is_file():
-            shutil.copy(known / row["filename"], folder)
-        else:
-            missing.append(row)
-    listed = folder.parent / "missing.txt"
-    listed.write_text(as_requirements(missing))
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    command += ["--require-hashes", "--dest", str(folder), "--python-version", "3.11", "-r", str(listed)]
-    command += ["--implementation", "cp", "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
-    for baseline in range(17, 37):  # what Debian 12's C library can load
-        command += ["--platform", f"manylinux_2_{baseline}_x86_64"]
-    subprocess.run([*command, "--platform", "any"], check=True)
+    fetcher = Fetcher(staging=folder, environment=os.environ)
+    with contextlib.closing(fetcher):
+        for row in rows:
+            if known is not None and (known / row["filename"]).is_file():
+                shutil.copy(known / row["filename"], folder)
+            else:
+                fetcher.download(row["url"], folder / row["filename"], sha256=row["sha256"])
     assert {wheel.name for wheel in folder.iterdir()} == {row["filename"] for row in rows}
     return folder
 
