@@ -44,7 +44,14 @@ WHEELS = (
     ("UV_NO_INDEX", "`1`: only wheel folders; else `PIP_NO_INDEX`"),
     ("UV_INSECURE_HOST", "hosts whose certificate is not checked; else `PIP_TRUSTED_HOST`"),
     ("UV_INDEX_NAME_USERNAME, UV_INDEX_NAME_PASSWORD", "credentials of the index that uv knows as NAME"),
-    ("UV_TORCH_BACKEND", "`cpu` counts for the accelerator cpu alone, `cu…` for cuda alone, `auto` never"),
+    (
+        "UV_TORCH_BACKEND",
+        "`cpu` counts for the accelerator cpu, `cu…` for cuda, `auto` never; `cu126` names its own",
+    ),
+    (
+        "LADING_TORCH_INDEX",
+        "where PyTorch's indexes are mirrored: a URL with `cpu/`, `cu126/` … below it; else PyTorch's own",
+    ),
     ("UV_PYTHON_INSTALL_MIRROR", "where standalone Python builds come from (uv's own variable)"),
 )
 NETWORK = (
@@ -65,7 +72,11 @@ REGISTRIES = (
         "HOST:PORT, apart by commas, that may be reached without TLS; loopback may",
     ),
 )
-RUNNING = (("LADING_EMBEDDED_LEVEL", "`chroot` or `process`: the best level that containers may use"),)
+RUNNING = (
+    ("LADING_EMBEDDED_LEVEL", "`chroot` or `process`: the best level that containers may use"),
+    ("LADING_NVIDIA_ROOT", "the folder below which NVIDIA's driver is looked for; else `/`"),
+    ("CUDA_VISIBLE_DEVICES", "the GPUs that runs may be given, as batch systems set it; else all"),
+)
 IN_TASKS = (
     ("NAME", "each parameter, its name in upper case"),
     ("LADING_PARAMS", "JSON file with all parameters"),

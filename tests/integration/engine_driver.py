@@ -19,6 +19,7 @@ from lading.engine.model import ImageLayer, Mount, RunSpec, RunStatus
 from lading.errors import LadingError
 from lading.oci.digest import DiffId, Digest
 from lading.project.limits import Limits
+from lading.project.model import GpuRequest
 from lading.store import Store
 
 
@@ -32,6 +33,8 @@ def spec_of(document: dict[str, Any]) -> RunSpec:
         Mount(source=Path(s), target=t, read_only=r) for s, t, r in document.get("mounts", ())
     )
     fields["limits"] = Limits(**document.get("limits", {}))
+    if "gpus" in document:
+        fields["gpus"] = GpuRequest(**document["gpus"])
     return RunSpec(**fields)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lading.cli.building import BuildPrinter, build_context, build_options, record_image
 from lading.cli.containers import open_engine
+from lading.cli.drivers import refuse_old_driver
 from lading.cli.parser import Parser, parse_count
 from lading.cli.ready import Ready, question, ready_from, recall, remember
 from lading.cli.session import Session
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from lading.engine.model import Mount, RunSpec, RunStatus
     from lading.image.model import Image
     from lading.project.limits import Limits
-    from lading.project.model import Project
+    from lading.project.model import GpuRequest, Project
 
 
 def add_container_options(parser: Parser) -> None:
@@ -50,6 +51,13 @@ def add_container_options(parser: Parser) -> None:
         metavar="NAME",
         repeat=True,
         help="pass this variable of yours on; never written down",
+    )
+    parser.option(
+        "--gpus",
+        variable="LADING_GPUS",
+        metavar="N[:SIZE]",
+        convert=parse_gpus,
+        help="GPUs it gets, and the least memory of each: 1, 2:40GB",
     )
     parser.flag("--network", variable="LADING_NETWORK", help="let it use the network")
     _add_limits(parser)
@@ -98,6 +106,14 @@ def parse_bytes(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{error}{suggestion}") from error
 
 
+def parse_gpus(text: str) -> GpuRequest:
+    """`2` or `2:40GB`. Raises ArgumentTypeError."""
+    from lading.project.model import GpuRequest
+
+    count, colon, memory = text.partition(":")
+    return GpuRequest(count=parse_count(count), memory_bytes=parse_bytes(memory) if colon else None)
+
+
 def parse_seconds(text: str) -> float:
     """Raises ArgumentTypeError."""
     from lading.project.quantity import BadQuantity, parse_duration
@@ -124,6 +140,7 @@ def image_for(project: Project, target: str, options: argparse.Namespace, sessio
     """The image of a target, built when it is not there; quiet when it is."""
     from lading.image.target import build_target
 
+    refuse_old_driver(project, target, options, session)
     context = build_context(session)
     image = build_target(project, context, build_options(options, target=target))
     if not image.reused:
@@ -176,6 +193,8 @@ def find_ready(options: argparse.Namespace, session: Session) -> Ready:
 
     Raises what loading, locking and building raise.
     """
+    if options.gpus is not None:
+        open_engine(session).check_gpus(options.gpus, place="--gpus")
     names = ("accelerator", "platform", "locked", "offline", "no_bytecode", "lenient_wheel")
     key = question(options.words, {name: getattr(options, name) for name in names}, session.environment)
     known = recall(session.store, key)
@@ -185,6 +204,8 @@ def find_ready(options: argparse.Namespace, session: Session) -> Ready:
 
     project, name = find_target(options.words, session)
     task = project.tasks.get(name) if name is not None else None
+    if task is not None and task.gpus is not None and options.gpus is None:
+        open_engine(session).check_gpus(task.gpus, place=f"{project.config_path}: {task.name}.gpus")
     image = image_for(project, task.target if task is not None else name or "train", options, session)
     ready = ready_from(project, image, name)
     if project.root == Path.cwd() or (options.words and "/" in options.words[0]):
@@ -199,6 +220,7 @@ def container_spec(
     from lading.engine.model import ImageLayer, Mount, RunSpec
     from lading.oci.digest import DiffId, Digest
     from lading.project.limits import Limits
+    from lading.project.model import GpuRequest
 
     environment = {**ready.env, "HOME": "/tmp", **ready.task_env}
     mounts = [parse_mount(text) for text in options.mount]
@@ -221,6 +243,7 @@ def container_spec(
         network=options.network or ready.network,
         limits=limits_over(Limits(**ready.limits), options),
         terminal=options.tty,
+        gpus=options.gpus or (GpuRequest(**ready.gpus) if ready.gpus is not None else None),
     )
 
 

@@ -19,6 +19,7 @@ from lading.cli.building import (
     open_project,
     record_image,
 )
+from lading.cli.drivers import add_required_driver, check_driver, locked_cuda
 from lading.cli.format import format_size
 from lading.cli.parser import Parser, one_of
 from lading.cli.session import Session
@@ -65,6 +66,7 @@ def add_output(parser: Parser) -> None:
 def add_image_options(parser: Parser) -> None:
     """What `build` and `push` share."""
     add_build_options(parser)
+    add_required_driver(parser)
     add_output(parser)
     parser.option(
         "--compression",
@@ -106,6 +108,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
             f"{path} will be written inside the project, where the next build may take it for code;"
             f" write it beside the project: {os.path.relpath(project.root.parent / Path(path).name)}"
         )
+    check_driver(locked_cuda(project, options.target, options, session), options, session)
     context = build_context(session)
     listener = context.listener
     assert isinstance(listener, BuildPrinter)

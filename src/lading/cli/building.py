@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lading.cli.format import format_count, format_seconds, format_size
-from lading.cli.parser import Parser, closest, one_of, parse_count
+from lading.cli.parser import Parser, closest, parse_count
 from lading.cli.session import Session
 from lading.errors import ProjectError, UsageError
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lading.image.request import BuildContext, BuildOptions
     from lading.image.spec import LayerSpec
     from lading.project.model import Project
-
-ACCELERATORS = ("cpu", "cuda")
 
 
 def add_folder(parser: Parser) -> None:
@@ -36,8 +34,8 @@ def add_build_options(parser: Parser, *, target: bool = True) -> None:
         "--accelerator",
         variable="LADING_ACCELERATOR",
         metavar="NAME",
-        convert=one_of(*ACCELERATORS),
-        help="cpu or cuda; default: the project's first",
+        convert=parse_accelerator,
+        help="cpu, cuda or a CUDA release such as cu126; default: the project's first",
     )
     parser.option(
         "--platform",
@@ -63,6 +61,15 @@ def add_build_options(parser: Parser, *, target: bool = True) -> None:
         repeat=True,
         help="accept this wheel although its RECORD is wrong, with a warning",
     )
+
+
+def parse_accelerator(text: str) -> str:
+    """`cpu`, `cuda`, `cu126`. Raises ArgumentTypeError."""
+    from lading.project.accelerators import SAYS, is_accelerator
+
+    if not is_accelerator(text):
+        raise argparse.ArgumentTypeError(f"`{text}` is not {SAYS}")
+    return text
 
 
 def parse_platform(text: str) -> str:

@@ -14,6 +14,7 @@ from lading.cli.building import (
     check_target,
     open_project,
 )
+from lading.cli.drivers import add_required_driver, check_driver, host_driver
 from lading.cli.format import format_count, format_size, format_table
 from lading.cli.parser import Parser
 from lading.cli.session import Session
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lading.image.plan import Plan
     from lading.image.request import BuildContext, BuildOptions
     from lading.image.spec import FilesLayer
-    from lading.lock.model import Lock, LockedVariant
+    from lading.lock.model import Lock, LockedCuda, LockedVariant
     from lading.project.model import Project
     from lading.store import Store
 
@@ -54,6 +55,7 @@ class LayerState:
 def add_arguments(parser: Parser) -> None:
     add_folder(parser)
     add_build_options(parser)
+    add_required_driver(parser)
 
 
 def execute(options: argparse.Namespace, session: Session) -> int:
@@ -67,12 +69,16 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     plan = plan_target(project, lock, choices)
     variant = lock.variant(plan.accelerator, plan.platform)
     assert variant is not None, "plan_target has found it"
+    cuda = variant.targets[plan.target].cuda
+    check_driver(cuda, options, session)
+    driver = host_driver(session) if cuda is not None else None
     states = layer_states(session.store, plan, lock)
     changed = _changed_files(session.store, plan)
     if session.as_json:
-        session.document(_document(project, plan, states, changed, lock_renewed=renewed))
+        document = _document(project, plan, states, changed, lock_renewed=renewed)
+        session.document({**document, "cuda": _cuda_document(cuda, driver)})
         return 0
-    for line in _picture(project, plan, variant, states, changed):
+    for line in _picture(project, plan, variant, states, changed, driver):
         session.line(line)
     if renewed:
         there = "does not fit" if (project.root / LOCK_NAME).exists() else "is not there yet"
@@ -199,16 +205,38 @@ def _document(
     }
 
 
+def _cuda_document(cuda: LockedCuda | None, driver: str | None) -> dict[str, Any] | None:
+    from lading.engine.driver_needs import is_too_old
+
+    if cuda is None:
+        return None
+    return {
+        "version": cuda.version,
+        "driver_floor": cuda.driver,
+        "full_driver": cuda.full_driver,
+        "capabilities": list(cuda.capabilities),
+        "host_driver": driver,
+        "host_fits": None if driver is None else not is_too_old(cuda, driver),
+    }
+
+
 def _picture(
-    project: Project, plan: Plan, variant: LockedVariant, states: list[LayerState], changed: list[str] | None
+    project: Project,
+    plan: Plan,
+    variant: LockedVariant,
+    states: list[LayerState],
+    changed: list[str] | None,
+    driver: str | None,
 ) -> list[str]:
     head = (
         f"image {plan.target}/{plan.accelerator}  {plan.platform}  python {variant.interpreter.version}"
         f"  {plan.tag}"
     )
+    cuda = variant.targets[plan.target].cuda
+    heads = [head, *_cuda_lines(cuda, driver)]
     rows = [_system_row("base", states), _system_row("interpreter", states), _wheels_row(plan, states)]
     rows += [_packages_row(plan, states), _code_row(plan, changed)]
-    lines = [head, *format_table([row for row in rows if row is not None])]
+    lines = [*heads, *format_table([row for row in rows if row is not None])]
     if project.findings:
         lines.append("")
         lines += format_table([(f.what, f.value, f.because) for f in project.findings])
@@ -218,6 +246,15 @@ def _picture(
     return [
         f"  {line}" if line else "" for line in [*lines, end or "nothing to do: every layer is in the store"]
     ]
+
+
+def _cuda_lines(cuda: LockedCuda | None, driver: str | None) -> list[str]:
+    from lading.engine.driver_needs import describe_driver
+
+    if cuda is None:
+        return []
+    able = f"  for compute capabilities {' '.join(cuda.capabilities)}" if cuda.capabilities else ""
+    return [f"cuda  {cuda.version}  {describe_driver(cuda, driver)}{able}"]
 
 
 def _system_row(kind: str, states: list[LayerState]) -> tuple[str, str, str] | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lading.project.model import Project
     from lading.store import Store
 
-_FORMAT = 1
+_FORMAT = 2
 _MAX_FILES = 10_000
 _VARIABLES = ("SOURCE_DATE_EPOCH",)
 
@@ -43,6 +43,8 @@ class Ready(NamedTuple):
     secrets: list[str]
     network: bool
     limits: dict[str, Any]
+    gpus: dict[str, Any] | None
+    """The task's request: count, memory_bytes."""
 
 
 def ready_from(project: Project, image: Image, task_name: str | None) -> Ready:
@@ -65,6 +67,7 @@ def ready_from(project: Project, image: Image, task_name: str | None) -> Ready:
         secrets=list(task.secrets) if task is not None else [],
         network=task.network if task is not None else False,
         limits={k: v for k, v in asdict(task.limits).items() if v is not None} if task is not None else {},
+        gpus=asdict(task.gpus) if task is not None and task.gpus is not None else None,
     )
 
 

@@ -92,7 +92,7 @@ def _run_task(
     project: Project, task: Task, params: dict[str, str], options: argparse.Namespace, session: Session
 ) -> int:
     from lading.run.submit import run_task
-    from lading.run.task import prepare_run, refuse_gpus
+    from lading.run.task import check_gpus, prepare_run
 
     if options.mount or options.tmpfs or options.interactive or options.tty:
         raise UsageError(
@@ -100,7 +100,8 @@ def _run_task(
             hints=(f"lading run {task.name} -it -- {task.run}",),
         )
     task = limited_task(task, options)
-    refuse_gpus(project, task)
+    engine = open_engine(session)
+    check_gpus(project, task, engine)
     image = image_for(project, task.target, options, session)
     session.printer.send_output_to(session.stderr if session.as_json else session.stdout)
     with open_ledger(session) as ledger:
@@ -116,7 +117,7 @@ def _run_task(
         )
         result = run_task(
             prepared,
-            engine=open_engine(session),
+            engine=engine,
             store=session.store,
             ledger=ledger,
             reporter=session.printer,
@@ -143,6 +144,7 @@ def limited_task(task: Task, options: argparse.Namespace) -> Task:
     return replace(
         task,
         limits=limits_over(task.limits, options),
+        gpus=options.gpus or task.gpus,
         network=task.network or options.network,
         env={**task.env, **parse_pairs(options.env, "--env")},
         secrets=tuple(dict.fromkeys((*task.secrets, *options.secret))),

@@ -20,6 +20,7 @@ from lading.cli.building import (
     open_project,
 )
 from lading.cli.containers import open_engine, open_ledger
+from lading.cli.drivers import refuse_old_driver
 from lading.cli.format import format_seconds
 from lading.cli.parser import Parser
 from lading.cli.session import Session
@@ -68,6 +69,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     choices = build_options(options, target="train")
 
     def build(wanted: Project, target: str) -> Image:
+        refuse_old_driver(wanted, target, options, session)
         context = build_context(session)
         image = build_target(wanted, context, build_options(options, target=target))
         if not image.reused and session.verbosity >= 1:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from lading.oci.digest import DiffId, Digest
 from lading.project.limits import Limits
+from lading.project.model import GpuRequest
 
 
 class Level(StrEnum):
@@ -61,6 +62,8 @@ class RunSpec:
     terminal: bool = False
     ports: tuple[int, ...] = ()
     grace_seconds: float = 10.0
+    gpus: GpuRequest | None = None
+    """GPUs it gets; without a request it gets none, whatever its environment says."""
 
 
 class RunState(StrEnum):

@@ -27,7 +27,7 @@ from lading.image.spec import (
     VenvLayer,
     WheelsLayer,
 )
-from lading.lock.model import LockedPackage, LockedVariant, LockedWheel
+from lading.lock.model import LockedCuda, LockedPackage, LockedVariant, LockedWheel
 from lading.project.model import ImageSettings
 
 
@@ -99,21 +99,44 @@ def make_plan(inputs: PlanInputs) -> Plan:
         platform=variant.platform,
         tag=inputs.tag,
         layers=tuple(layers),
-        env=_environment(inputs),
+        env=_environment(inputs, selection.cuda),
         cmd=inputs.cmd,
         user=inputs.settings.user,
         working_dir=f"/{CODE}" if inputs.code is not None else "/",
-        labels=dict(sorted(inputs.settings.labels.items())),
+        labels=dict(sorted({**_cuda_labels(selection.cuda), **inputs.settings.labels}.items())),
         exposed_ports=("8080/tcp",) if serves else (),
     )
 
 
-def _environment(inputs: PlanInputs) -> tuple[tuple[str, str], ...]:
+def _cuda_labels(cuda: LockedCuda | None) -> dict[str, str]:
+    """What schedulers and people want to know of a CUDA image before they pull it."""
+    if cuda is None:
+        return {}
+    labels = {"dev.lading.cuda": cuda.version, "dev.lading.cuda.driver-floor": cuda.driver}
+    if cuda.capabilities:
+        labels["dev.lading.cuda.capabilities"] = " ".join(cuda.capabilities)
+    return labels
+
+
+def _cuda_environment(cuda: LockedCuda | None) -> dict[str, str]:
+    """What NVIDIA's container toolkit reads. The constraint is that of minor version compatibility: a host
+    whose driver knows this major version; the exact release would refuse hosts that can run it."""
+    if cuda is None:
+        return {}
+    return {
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        "NVIDIA_REQUIRE_CUDA": f"cuda>={cuda.version.partition('.')[0]}.0",
+    }
+
+
+def _environment(inputs: PlanInputs, cuda: LockedCuda | None) -> tuple[tuple[str, str], ...]:
     fixed = {
         "PATH": f"/{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",
         "VIRTUAL_ENV": f"/{VENV}",
         "PYTHONUNBUFFERED": "1",
+        **_cuda_environment(cuda),
     }
     if inputs.runtime is not None:
         fixed["PYTHONPATH"] = f"/{RUNTIME}"

@@ -28,7 +28,7 @@ from lading.image.write import Sources
 from lading.lock.access import open_fetcher
 from lading.lock.check import add_layers, check_lock
 from lading.lock.lockfile import lock_identity, read_lock, write_lock
-from lading.lock.model import Lock, LockedInterpreter, LockedPackage, LockedWheel
+from lading.lock.model import Lock, LockedInterpreter, LockedPackage, LockedVariant, LockedWheel
 from lading.oci.digest import Digest
 from lading.oci.platform import Platform, host_platform
 from lading.project.model import CodeKind, ImageSettings, Project
@@ -107,6 +107,26 @@ def save_lock(project: Project, lock: Lock) -> None:
 def plan_target(project: Project, lock: Lock, options: BuildOptions) -> Plan:
     """The plan of one target. Raises ProjectError or UsageError for a target the project or lock lacks."""
     settings = _settings(project, options)
+    variant = locked_variant(project, lock, options)
+    serves = options.target == "serve" and settings.only is not None
+    code = code_layer(project, variant.interpreter.version)
+    return make_plan(
+        PlanInputs(
+            project=project.name,
+            target=options.target,
+            tag=image_tag(project, options.target, variant.accelerator),
+            settings=settings,
+            variant=variant,
+            code=None if serves else code,
+            runtime=runtime_layer() if serves else None,
+            cmd=SERVE_COMMAND if serves else ("python",),
+            lenient=options.lenient,
+        )
+    )
+
+
+def locked_variant(project: Project, lock: Lock, options: BuildOptions) -> LockedVariant:
+    """What the lock holds for the accelerator and platform that are built. Raises UsageError for nothing."""
     accelerator = options.accelerator or project.image.accelerators[0]
     platform = str(_platform(project, options))
     variant = lock.variant(accelerator, platform)
@@ -116,21 +136,7 @@ def plan_target(project: Project, lock: Lock, options: BuildOptions) -> Plan:
             f"nothing is locked for {accelerator} on {platform}; the lock holds {held}",
             hints=("name it under [image] accelerator or platform, then: lading lock",),
         )
-    serves = options.target == "serve" and settings.only is not None
-    code = code_layer(project, variant.interpreter.version)
-    return make_plan(
-        PlanInputs(
-            project=project.name,
-            target=options.target,
-            tag=image_tag(project, options.target, accelerator),
-            settings=settings,
-            variant=variant,
-            code=None if serves else code,
-            runtime=runtime_layer() if serves else None,
-            cmd=SERVE_COMMAND if serves else ("python",),
-            lenient=options.lenient,
-        )
-    )
+    return variant
 
 
 def _settings(project: Project, options: BuildOptions) -> ImageSettings:

@@ -1,8 +1,7 @@
-"""What an accelerator asks of the wheels: no CUDA in a cpu image, one CUDA in a cuda image. Pure."""
+"""What an accelerator asks of the wheels: no CUDA in a cpu image, the named one in the others. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 
 from packaging.tags import Tag
@@ -10,9 +9,11 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from lading.errors import ResolutionFailed
+from lading.lock.cuda import CudaFacts, cuda_evidence, cuda_facts, cuda_release_of
+from lading.lock.frameworks import check_torch_family, without_cuda
 from lading.lock.pylock import FoundWheel
+from lading.project.accelerators import cuda_release, wants_gpu
 
-_CUDA_SUFFIX = re.compile(r"^nvidia-.*-cu(?P<major>\d\d)$")
 _NVIDIA_PURE = frozenset({"nvidia-ml-py", "nvidia-modelopt"})
 """Names that begin like CUDA libraries and are not."""
 
@@ -56,27 +57,56 @@ def unfitting_cpu_builds(filenames: Iterable[str], names: Collection[str]) -> tu
     return tuple(sorted(found))
 
 
-def check_accelerator(wheels: tuple[FoundWheel, ...], accelerator: str) -> tuple[str, ...]:
+def check_accelerator(
+    wheels: tuple[FoundWheel, ...], accelerator: str, facts: CudaFacts | None = None
+) -> tuple[str, ...]:
     """Warnings about wheels that do not suit `accelerator`.
 
-    Raises ResolutionFailed for CUDA libraries of two major versions, and for a CPU build in a cuda image.
+    Raises ResolutionFailed for CUDA of two major versions, of another release than `accelerator` names, for
+    frameworks built for different ones, and for a CPU build where a GPU was asked for.
     """
+    known = facts or cuda_facts()
     libraries = cuda_wheels(wheels)
-    majors = {match["major"]: match[0] for name in libraries if (match := _CUDA_SUFFIX.match(name))}
-    if len(majors) > 1:
+    evidence = cuda_evidence(wheels)
+    if len(evidence) > 1:
         raise ResolutionFailed(
-            f"CUDA twice: {', '.join(majors[major] for major in sorted(majors))} are of different versions",
+            f"CUDA twice: {', '.join(evidence.values())} are of different versions",
             hints=("let all packages use one CUDA: pin the one that brings the older, or drop it",),
         )
-    if accelerator == "cpu" and libraries:
-        return (_cuda_in_cpu(wheels, libraries),)
+    warnings = check_torch_family(wheels, known)
+    if not wants_gpu(accelerator):
+        return (*warnings, *_in_cpu_image(wheels, libraries))
     builds = [f"{wheel.name} {wheel.version}" for wheel in wheels if wheel.version.endswith("+cpu")]
-    if accelerator == "cuda" and builds:
+    if builds:
         raise ResolutionFailed(
-            f"{', '.join(builds)} is a build for the CPU, and the accelerator is cuda",
+            f"{', '.join(builds)} is a build for the CPU, and the accelerator is {accelerator}",
             hints=('set accelerator = "cpu" in [image], or drop the +cpu pin',),
         )
-    return ()
+    _check_release(wheels, accelerator)
+    return (*warnings, *without_cuda(wheels, evidence))
+
+
+def _check_release(wheels: tuple[FoundWheel, ...], accelerator: str) -> None:
+    wanted, found = cuda_release(accelerator), cuda_release_of(wheels)
+    if wanted is None or found is None or found == wanted:
+        return
+    if "." not in found and wanted.startswith(f"{found}."):
+        return
+    torch = next((f"torch {wheel.version}" for wheel in wheels if wheel.name == "torch"), "what is locked")
+    raise ResolutionFailed(
+        f"{torch} is of CUDA {found}, and the accelerator is {accelerator}",
+        hints=(
+            f"name where PyTorch's builds are, with {accelerator}/ below it: export LADING_TORCH_INDEX=https://…",
+            f"or an extra called {accelerator} in pyproject.toml, with its index in [tool.uv.sources]",
+            'or take the index\'s own CUDA: accelerator = "cuda"',
+        ),
+    )
+
+
+def _in_cpu_image(wheels: tuple[FoundWheel, ...], libraries: tuple[str, ...]) -> tuple[str, ...]:
+    gpu_only = next((wheel.name for wheel in wheels if wheel.name == "onnxruntime-gpu"), None)
+    said = ["onnxruntime-gpu is in the lock although the accelerator is cpu: `onnxruntime` is for the CPU"]
+    return (*([_cuda_in_cpu(wheels, libraries)] if libraries else ()), *(said if gpu_only else ()))
 
 
 def _cuda_in_cpu(wheels: tuple[FoundWheel, ...], libraries: tuple[str, ...]) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from lading.fetch.address import origin, split_credentials
+from lading.lock.torch_index import VARIABLE as TORCH_VARIABLE
+from lading.lock.torch_index import torch_backend
 
 _FROM_PIP = {
     "UV_DEFAULT_INDEX": "PIP_INDEX_URL",
@@ -28,6 +30,7 @@ _INDEXES = (
     "UV_INDEX_URL",
     "UV_EXTRA_INDEX_URL",
     "UV_FIND_LINKS",
+    TORCH_VARIABLE,
 )
 _COMMA_SEPARATED = {"UV_FIND_LINKS"}
 _HOST_BOUND = (
@@ -67,10 +70,10 @@ def uv_environment(
     named = (_absolute(place) for place in _split(result.get("UV_FIND_LINKS", "")))
     if folders := ",".join((*find_links, *named)):
         result["UV_FIND_LINKS"] = folders
-    backend = result.pop("UV_TORCH_BACKEND", None)
-    # `auto` looks at the host's GPU; `cpu` is right for the cpu accelerator alone.
-    if backend not in (None, "auto") and (backend == "cpu") == (accelerator == "cpu"):
-        result["UV_TORCH_BACKEND"] = str(backend)
+    result.pop("UV_TORCH_BACKEND", None)
+    backend = torch_backend(environment, accelerator)
+    if backend is not None and not result.get(TORCH_VARIABLE):
+        result["UV_TORCH_BACKEND"] = backend
     result["UV_PYTHON_DOWNLOADS"] = "never"
     result["UV_NO_PROGRESS"] = "1"
     result["NO_COLOR"] = "1"

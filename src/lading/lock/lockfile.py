@@ -15,6 +15,7 @@ from lading.errors import ProjectError
 from lading.lock.model import (
     LOCK_FORMAT,
     Lock,
+    LockedCuda,
     LockedInterpreter,
     LockedLayer,
     LockedPackage,
@@ -107,6 +108,7 @@ def lock_document(lock: Lock) -> dict[str, Any]:
 
 _PACKAGE_FIELDS = ("name", "version", "architecture", "filename", "sha256", "size_bytes", "suite", "role")
 _WHEEL_FIELDS = ("name", "version", "filename", "sha256", "size_bytes", "url")
+_CUDA_FIELDS = ("version", "driver", "full_driver", "capabilities")
 _INTERPRETER_FIELDS = (
     "provider",
     "version",
@@ -126,13 +128,17 @@ def _variant_document(variant: LockedVariant) -> dict[str, Any]:
         "accelerator": variant.accelerator,
         "platform": variant.platform,
         "interpreter": interpreter,
-        "target": {
-            name: {"wheels": sorted(chosen.wheels), "packages": sorted(chosen.packages)}
-            for name, chosen in sorted(variant.targets.items())
-        },
+        "target": {name: _selection_document(chosen) for name, chosen in sorted(variant.targets.items())},
         "wheel": [_fields(wheel, _WHEEL_FIELDS) for wheel in sorted(variant.wheels, key=_by_name)],
         "package": [_fields(package, _PACKAGE_FIELDS) for package in sorted(variant.packages, key=_by_name)],
     }
+
+
+def _selection_document(chosen: TargetSelection) -> dict[str, Any]:
+    document: dict[str, Any] = {"wheels": sorted(chosen.wheels), "packages": sorted(chosen.packages)}
+    if chosen.cuda is not None:
+        document["cuda"] = _fields(chosen.cuda, _CUDA_FIELDS)
+    return document
 
 
 def _by_name(item: LockedWheel | LockedPackage) -> tuple[str, str]:
@@ -310,9 +316,24 @@ def _wheel(table: _Table) -> LockedWheel:
 
 
 def _selection(table: _Table) -> TargetSelection:
-    selection = TargetSelection(wheels=table.texts("wheels"), packages=table.texts("packages"))
+    selection = TargetSelection(
+        wheels=table.texts("wheels"),
+        packages=table.texts("packages"),
+        cuda=_cuda(table.table("cuda")) if table.has("cuda") else None,
+    )
     table.end()
     return selection
+
+
+def _cuda(table: _Table) -> LockedCuda:
+    cuda = LockedCuda(
+        version=table.text("version"),
+        driver=table.text("driver"),
+        full_driver=table.optional_text("full_driver"),
+        capabilities=table.texts("capabilities"),
+    )
+    table.end()
+    return cuda
 
 
 def _layer(table: _Table) -> LockedLayer:

@@ -14,6 +14,7 @@ from lading.errors import ProjectError, UsageError
 from lading.fetch.http import Fetcher
 from lading.lock.access import open_fetcher
 from lading.lock.check import add_layers, check_lock, inputs_digest
+from lading.lock.cuda import cuda_facts, needs_of
 from lading.lock.indexes import uv_environment
 from lading.lock.interpreter import (
     choose_provider,
@@ -23,6 +24,7 @@ from lading.lock.interpreter import (
 )
 from lading.lock.model import (
     Lock,
+    LockedCuda,
     LockedInterpreter,
     LockedSuite,
     LockedVariant,
@@ -32,8 +34,9 @@ from lading.lock.packages import ResolvedPackages, resolve_debian
 from lading.lock.requirements import target_requirements
 from lading.lock.target import target_environment
 from lading.lock.uv import Uv
-from lading.lock.wheels import WheelRequest, resolve_wheels
+from lading.lock.wheels import ResolvedWheels, WheelRequest, resolve_wheels
 from lading.oci.platform import Platform
+from lading.project.accelerators import wants_gpu
 from lading.project.model import Project
 from lading.store import Store
 
@@ -103,6 +106,14 @@ def _check_upgrade(upgrade: Upgrade, previous: Lock | None) -> None:
         )
 
 
+def _cuda(accelerator: str, wheels: ResolvedWheels, target: str) -> LockedCuda | None:
+    """What the target's wheels ask of a host. A cpu image asks for nothing, whatever came with it."""
+    if not wants_gpu(accelerator):
+        return None
+    held = set(wheels.targets[target])
+    return needs_of((wheel for wheel in wheels.wheels if wheel.name in held), cuda_facts())
+
+
 @dataclass(kw_only=True)
 class _Making:
     project: Project
@@ -125,14 +136,18 @@ class _Making:
             project=project,
             target=target_environment(project.image.base, full_version(interpreter), platform),
             accelerator=accelerator,
-            requirements=target_requirements(project),
+            requirements=target_requirements(project, accelerator),
             kept=self._kept(accelerator, platform_name),
             known_sizes=self._known_sizes(),
         )
         wheels = resolve_wheels(request, store=self.store, fetcher=self.fetcher, environment=self.environment)
         self.warnings.update(dict.fromkeys(wheels.warnings))
         targets = {
-            target: TargetSelection(wheels=wheels.targets[target], packages=packages.targets[target])
+            target: TargetSelection(
+                wheels=wheels.targets[target],
+                packages=packages.targets[target],
+                cuda=_cuda(accelerator, wheels, target),
+            )
             for target in sorted(project.targets)
         }
         return LockedVariant(

@@ -89,11 +89,27 @@ class LockedVariant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCuda:
+    """The CUDA that a target's wheels bring, and what it asks of a host. Locked, because images say it in
+    labels: facts that lading learns later must not change an image."""
+
+    version: str
+    """`12.8`, or `12` where the wheels tell no more."""
+    driver: str
+    """The oldest driver that runs it: `525`."""
+    full_driver: str | None = None
+    """The driver it was shipped with; below it some features may be missing."""
+    capabilities: tuple[str, ...] = ()
+    """Compute capabilities that the wheels have code for; empty where that is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSelection:
     """Which of a variant's packages and wheels one target holds: sorted names."""
 
     wheels: tuple[str, ...]
     packages: tuple[str, ...]
+    cuda: LockedCuda | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,10 +27,15 @@ class TargetRequirements:
     """Requirement strings that stand in place of the project's."""
 
 
-def target_requirements(project: Project) -> dict[str, TargetRequirements]:
-    """What each target of `project` holds."""
+def target_requirements(project: Project, accelerator: str) -> dict[str, TargetRequirements]:
+    """What each target of `project` holds. An extra or group that is called like the accelerator belongs to
+    it: that is how uv's projects give each its own index."""
+    own = tuple(name for name in project.requirements.groups if canonicalize_name(name) == accelerator)
     return {
-        name: TargetRequirements(groups=settings.groups, only=settings.only)
+        name: TargetRequirements(
+            groups=settings.groups if settings.only is not None else tuple({*settings.groups, *own}),
+            only=settings.only,
+        )
         for name, settings in project.targets.items()
     }
 

@@ -17,8 +17,10 @@ from lading.lock.indexes import find_links, local_folders, uv_environment
 from lading.lock.links import linked_wheels
 from lading.lock.model import LockedWheel
 from lading.lock.sizes import local_path
+from lading.lock.torch_index import torch_index
 from lading.lock.uv import Uv
 from lading.oci.digest import Digest
+from lading.project.accelerators import is_accelerator
 
 if TYPE_CHECKING:
     from lading.fetch.http import Fetcher
@@ -126,10 +128,20 @@ def _located(
         except FetchFailed as error:
             tried.append(error.message)
     try:
-        urls += _asked_uv(wheel, Uv(folder=folder, environment=uv_environment(environment, "any")))
+        urls += _asked_uv(wheel, Uv(folder=folder, environment=_environment_for(wheel, environment)))
     except LadingError as error:
         tried.append(error.message)
     return urls
+
+
+def _environment_for(wheel: LockedWheel, environment: Mapping[str, str]) -> dict[str, str]:
+    """uv's, with the index of PyTorch's builds that the wheel's version (`2.9.1+cu126`) names."""
+    build = wheel.version.partition("+")[2]
+    known = uv_environment(environment, build if is_accelerator(build) else "any")
+    index = torch_index(environment, build) if is_accelerator(build) else None
+    if index is not None:
+        known["UV_INDEX"] = " ".join(filter(None, (index, known.get("UV_INDEX"))))
+    return known
 
 
 def _asked_uv(wheel: LockedWheel, uv: Uv) -> list[str]:

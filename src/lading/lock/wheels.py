@@ -6,6 +6,7 @@ serve share versions; then each target's part is found by resolving it again wit
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from lading.lock.requirements import (
 )
 from lading.lock.sizes import find_sizes
 from lading.lock.target import TargetEnvironment
+from lading.lock.torch_index import torch_index
+from lading.lock.torch_route import routed, write_route
 from lading.lock.uv import Uv
 from lading.project.model import Project, RequirementKind
 
@@ -73,7 +76,13 @@ def resolve_wheels(
         offline=fetcher.offline,
     )
     with tempfile.TemporaryDirectory(prefix="lading-lock-") as scratch:
-        resolution = _Resolution(request=request, uv=uv, scratch=Path(scratch), fetcher=fetcher)
+        resolution = _Resolution(
+            request=request,
+            uv=uv,
+            scratch=Path(scratch),
+            fetcher=fetcher,
+            torch_index=torch_index(environment, request.accelerator),
+        )
         found, targets, warnings = resolution.run(
             [*project.requirements.find_links, *find_links(environment)]
         )
@@ -101,6 +110,10 @@ class _Resolution:
     uv: Uv
     scratch: Path
     fetcher: Fetcher
+    torch_index: str | None = None
+    """Where PyTorch's builds of the accelerator come from, when the user named a place."""
+    routed: frozenset[str] = frozenset()
+    """The packages that are taken from there."""
 
     def run(
         self, links: list[str]
@@ -110,11 +123,11 @@ class _Resolution:
         arguments = self._union_arguments()
         if not arguments:
             return (), dict.fromkeys(self.request.requirements, ()), ()
-        found = self._compile(arguments, {})
+        found = self._torch_builds(arguments)
         warnings: tuple[str, ...] = ()
         if self.request.accelerator == "cpu" and cuda_wheels(found):
             found, warnings = self._prefer_cpu_builds(arguments, found, links)
-        pins = {wheel.name: wheel.version for wheel in found}
+        pins = self._pins(found)
         names: dict[tuple[str, ...], tuple[str, ...]] = {arguments: tuple(sorted(pins)), (): ()}
         targets = {}
         for target, requirements in self.request.requirements.items():
@@ -123,6 +136,39 @@ class _Resolution:
                 names[own] = self._names(own, pins)
             targets[target] = names[own]
         return found, targets, warnings
+
+    def _torch_builds(self, arguments: tuple[str, ...]) -> tuple[FoundWheel, ...]:
+        """The resolution, with PyTorch's builds from the index of the accelerator where one is named.
+
+        Which packages those are shows only in the resolution itself, and a build may bring others.
+        """
+        if self.torch_index is None:
+            return self._compile(arguments, {})
+        direct = self.request.project.requirements.names
+        try:
+            found = self._compile(arguments, {})
+        except ResolutionFailed:
+            # A version such as 2.9.1+cu126 is on no other index.
+            self.routed = routed(direct, self.torch_index, self.fetcher)
+            if not self.routed:
+                raise
+            found = self._compile((*arguments, self._route()), {})
+        while more := routed({wheel.name for wheel in found} - self.routed, self.torch_index, self.fetcher):
+            self.routed |= more
+            found = self._compile((*arguments, self._route()), {})
+        return found
+
+    def _route(self) -> str:
+        assert self.torch_index is not None, "nothing is routed without an index"
+        return write_route(self.scratch, self.routed, self.torch_index)
+
+    def _pins(self, found: Iterable[FoundWheel]) -> dict[str, str]:
+        """Version of each wheel; of those from the accelerator's own index the file itself, since no other
+        index that uv would ask for a target's part has it."""
+        return {
+            wheel.name: f"@{wheel.url}" if wheel.name in self.routed and wheel.url else wheel.version
+            for wheel in found
+        }
 
     def _prefer_cpu_builds(
         self, arguments: tuple[str, ...], found: tuple[FoundWheel, ...], links: Iterable[str]
@@ -217,11 +263,14 @@ class _Resolution:
         place = Path(arguments[0]).name
         flags = ("--format", "requirements.txt", "--no-annotate", "--no-header")
         text = self._uv_compile((*arguments, *flags), pins, place)
-        return tuple(sorted(line.partition("==")[0] for line in text.splitlines() if "==" in line))
+        lines = [line for line in text.splitlines() if "==" in line or " @ " in line]
+        return tuple(sorted(re.split(r"==| @ ", line, maxsplit=1)[0] for line in lines))
 
     def _uv_compile(self, arguments: tuple[str, ...], pins: Mapping[str, str], place: str) -> str:
         target = self.request.target
-        constraints = self._written("constraints.txt", (f"{name}=={pins[name]}" for name in sorted(pins)))
+        constraints = self._written(
+            "constraints.txt", (_constraint(name, pin) for name, pin in sorted(pins.items()))
+        )
         return self.uv.run(
             (
                 *("pip", "compile", *arguments, "--no-build", "--constraints", *constraints),
@@ -230,6 +279,10 @@ class _Resolution:
             doing=f"resolving {place} for Python {target.python} on {target.platform}",
             place=place,
         )
+
+
+def _constraint(name: str, pin: str) -> str:
+    return f"{name} @ {pin[1:]}" if pin.startswith("@") else f"{name}=={pin}"
 
 
 def _merge(held: dict[str, FoundWheel], wheels: Iterable[FoundWheel], place: str) -> None:

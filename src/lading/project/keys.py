@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lading.errors import ProjectError
+from lading.project import accelerators
 from lading.project.kinds import (
     BOOLEAN,
     DATE,
@@ -32,7 +33,8 @@ from lading.project.places import KeyPath
 SUITES = {"bookworm": "3.11", "trixie": "3.13"}
 """Debian suites that can be a base, and the Python each brings."""
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-ACCELERATORS = ("cpu", "cuda")
+ACCELERATORS = ("cpu", "cuda", "cu118", "cu126", "cu128", "cu130")
+"""Offered by editors and for typing mistakes; any other CUDA release may be written too."""
 PLATFORMS = ("linux/amd64", "linux/arm64")
 INTERPRETERS = ("auto", "debian", "standalone")
 TARGETS = ("train", "serve", "dev")
@@ -91,6 +93,13 @@ def _check_interpreter(value: object, path: KeyPath, report: Reporter) -> str | 
         report(path, message, f"one of {', '.join(INTERPRETERS)}; `auto` is right for most")
         return None
     checked: str | None = _INTERPRETER.check(value, path, report)
+    return checked
+
+
+def _check_accelerator(value: object, path: KeyPath, report: Reporter) -> str | None:
+    if isinstance(value, str) and accelerators.is_accelerator(value):
+        return value
+    checked: str | None = _ACCELERATOR.check(value, path, report)
     return checked
 
 
@@ -155,7 +164,11 @@ _IMAGE_NAME = text(
 )
 _GPU_COUNT = integer(1, 4096)
 _TEXT = text()
+_ACCELERATOR = choice(*ACCELERATORS)
 _INTERPRETER = choice(*INTERPRETERS)
+_ACCELERATOR_SCHEMA = {
+    "anyOf": [{"enum": list(ACCELERATORS)}, {"type": "string", "pattern": f"^(?:{accelerators.PATTERN})$"}]
+}
 _STRINGS_OF_ENV = table_of(
     text(secret_free=True, may_be_empty=True), VARIABLE, "a name of an environment variable"
 )
@@ -191,7 +204,8 @@ SHARED_KEYS: Mapping[str, Key] = {
         "The Debian suite that is built on.",
     ),
     "accelerator": Key(
-        list_of(choice(*ACCELERATORS), or_one=True), "All are locked; one is chosen at build or run."
+        list_of(Kind(_check_accelerator, _ACCELERATOR_SCHEMA), or_one=True),
+        "cpu, cuda or one CUDA release such as cu126. All are locked; one is chosen at build or run.",
     ),
     "platform": Key(list_of(choice(*PLATFORMS), or_one=True), "Platforms that are locked."),
     "interpreter": Key(
@@ -236,7 +250,7 @@ TASK_KEYS: Mapping[str, Key] = {
     "timeout": Key(DURATION, 'Stopped after this long: "90s", "6h".'),
     "gpus": Key(
         Kind(_check_gpus, {"anyOf": [dict(_GPU_COUNT.schema), {"$ref": "#/$defs/gpus"}]}),
-        "GPUs it needs. Images are built for them; `run` and `up` refuse the task, no engine gives GPUs yet.",
+        "GPUs it needs: a number, or a count and the least memory of each. A host without them is refused.",
     ),
 }
 SERVE_KEYS: Mapping[str, Key] = {

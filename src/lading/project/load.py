@@ -42,7 +42,6 @@ from lading.project.settle import (
     serve_groups,
     target_settings,
     task_from,
-    unserved_gpus,
 )
 
 
@@ -145,7 +144,7 @@ def _settle(reading: _Reading, environment: Mapping[str, str]) -> tuple[Project,
     code, rules_file = _code(reading, requirements, tasks, data, serve)
     _check_groups(reading, requirements)
     noted = (*_noted(frameworks, code, rules_file), *_check_paths(reading, tasks, serve, data))
-    noted += (*serve_groups(image, settings.targets), *unserved_gpus(tasks))
+    noted += serve_groups(image, settings.targets)
     name, version = _identity(reading)
     project = Project(
         root=root,

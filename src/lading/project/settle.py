@@ -80,19 +80,6 @@ def serve_groups(image: ImageSettings, targets: Mapping[str, Mapping[str, Any]])
     )
 
 
-def unserved_gpus(tasks: Mapping[str, Task]) -> tuple[Finding, ...]:
-    """A word about each task whose `gpus` no engine here can give."""
-    return tuple(
-        Finding(
-            what=f"gpus of {task.name}",
-            value=str(task.gpus.count),
-            because="locked and built for; `lading run` and `lading up` refuse it: they give no GPU yet",
-        )
-        for task in tasks.values()
-        if task.gpus is not None
-    )
-
-
 def limits(written: Mapping[str, Any]) -> Limits:
     return Limits(
         cpus=written.get("cpus"),

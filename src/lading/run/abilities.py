@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from lading.engine.model import Handle
+from lading.project.model import GpuRequest
 
 
 @runtime_checkable
@@ -13,6 +14,15 @@ class ForgetsRuns(Protocol):
 
     def forget(self, handle: Handle) -> None:
         """Raises EngineError while the run is running."""
+        ...
+
+
+@runtime_checkable
+class GivesGpus(Protocol):
+    """Can show a host's GPUs to a container."""
+
+    def check_gpus(self, request: GpuRequest, *, place: str | None = None) -> None:
+        """Raises EngineError, with the remedy, where the host has not what is asked for."""
         ...
 
 

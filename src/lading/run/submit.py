@@ -15,7 +15,7 @@ from pathlib import Path
 from lading.engine.model import Engine, Handle, RunSpec, RunState, RunStatus
 from lading.errors import EngineError, LadingError, StoreError, TaskFailed
 from lading.oci.digest import Digest
-from lading.run.abilities import ListsRuns
+from lading.run.abilities import GivesGpus, ListsRuns
 from lading.run.failure import failure_hints
 from lading.run.inputs import new_run_id
 from lading.run.interrupts import interrupts_deferred
@@ -36,6 +36,7 @@ from lading.run.rows import Cost, RunPhase, RunRow
 from lading.run.task import (
     PreparedRun,
     RunFolders,
+    check_gpus,
     lay_out,
     remove_tree,
     remove_work,
@@ -81,6 +82,8 @@ def run_task(
         if run.reusable and not rerun:
             result = find_reusable(run.seal.digest, store, ledger)
         if result is None:
+            if not isinstance(engine, GivesGpus):
+                check_gpus(run.project, run.task, engine)  # what it cannot give it would pass over
             result = _run(run, engine, store, ledger, reporter)
         _place_outputs(run, result.outputs, previous, store, reporter)
         return result

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lading.engine.model import ImageLayer, Mount, RunSpec
+from lading.engine.model import Engine, ImageLayer, Mount, RunSpec
 from lading.errors import EngineError, ProjectError
 from lading.image.model import Image
 from lading.oci.digest import Digest
 from lading.project.model import Project, Task
 from lading.run import contract
+from lading.run.abilities import GivesGpus
 from lading.run.inputs import Input, checkpoint_key, materialize_inputs, resolve_inputs
 from lading.run.ledger import Ledger
 from lading.run.seal import Seal, make_seal
@@ -80,7 +81,6 @@ def prepare_run(
     Raises ProjectError for an unknown input, parameter or a missing secret.
     """
     place = f"{project.config_path or project.root}: {task.name}"
-    refuse_gpus(project, task)
     merged = contract.merge_params(task.params, params or {}, place=place)
     if any(isinstance(value, float) and not math.isfinite(value) for value in merged.values()):
         raise ProjectError("a parameter is NaN or infinite", place=place)
@@ -101,14 +101,18 @@ def prepare_run(
     )
 
 
-def refuse_gpus(project: Project, task: Task) -> None:
-    """Raises EngineError for a task with `gpus`: right to ask before an image is built for it."""
-    if task.gpus is not None and task.gpus.count > 0:
+def check_gpus(project: Project, task: Task, engine: Engine) -> None:
+    """Raises EngineError for GPUs that this host cannot give: right to ask before an image is built."""
+    if task.gpus is None:
+        return
+    place = f"{project.config_path or project.root}: {task.name}.gpus"
+    if not isinstance(engine, GivesGpus):
         raise EngineError(
-            f"task {task.name!r} asks for {task.gpus.count} GPU(s); the engine here gives none",
-            place=f"{project.config_path or project.root}: {task.name}.gpus",
+            f"task {task.name!r} asks for {task.gpus.count} GPU(s); the engine {engine.name} gives none",
+            place=place,
             hints=("remove `gpus` from the task to run it on the CPU",),
         )
+    engine.check_gpus(task.gpus, place=place)
 
 
 def _seal(
@@ -130,8 +134,16 @@ def _seal(
         mounts=_sealed_mounts(inputs, task.outputs, dev=dev),
         user=image.config.user,
         network=task.network,
-        gpus=None,
+        gpus=_sealed_gpus(task),
     )
+
+
+def _sealed_gpus(task: Task) -> dict[str, int] | None:
+    """What was asked for, not which were free."""
+    if task.gpus is None:
+        return None
+    memory = {} if task.gpus.memory_bytes is None else {"memory_bytes": task.gpus.memory_bytes}
+    return {"count": task.gpus.count, **memory}
 
 
 def lay_out(run: PreparedRun, run_id: str, store: Store) -> tuple[RunSpec, RunFolders]:
@@ -206,6 +218,7 @@ def _spec(run: PreparedRun, run_id: str, mounts: tuple[Mount, ...]) -> RunSpec:
         mounts=mounts,
         network=task.network,
         limits=task.limits,
+        gpus=task.gpus,
     )
 
 

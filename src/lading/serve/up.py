@@ -23,7 +23,7 @@ from lading.run.model import SealedModel
 from lading.run.report import Reporter, Step
 from lading.run.rows import ModelRow
 from lading.run.submit import RunResult, run_task
-from lading.run.task import prepare_run, refuse_gpus
+from lading.run.task import check_gpus, prepare_run
 from lading.serve.sealing import SealRequest, chosen_model, outputs_of_path, seal_for_service
 from lading.serve.service import Service, start_service
 from lading.store import Store
@@ -97,7 +97,7 @@ class _Up:
             return self._serve_path(source, settings)
         order = task_order(project, source)
         for name in order:
-            refuse_gpus(project, project.tasks[name])
+            check_gpus(project, project.tasks[name], self._ports.engine)
         runs = [self._run(project.tasks[name]) for name in order]
         verdict = self._gate(project.tasks[source], runs[-1])
         if settings is None:

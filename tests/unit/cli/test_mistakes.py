@@ -24,7 +24,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 MISTAKES = [
     ("build --workers 0", 2, "`0` is not a whole number of at least 1"),
     ("build --workers two", 2, "`two` is not a whole number"),
-    ("build --accelerator tpu", 2, "`tpu` is not one of cpu, cuda"),
+    ("build --accelerator tpu", 2, "`tpu` is not an accelerator: cpu, cuda, or one CUDA release"),
+    ("build --accelerator cu12", 2, "`cu12` is not an accelerator"),
+    ("build --require-driver new", 2, "`new` is no version of NVIDIA's driver"),
+    ("run --gpus all -- true", 2, "`all` is not a whole number"),
+    ("run --gpus 1:lots -- true", 2, "lots"),
     ("build --platform windows/amd64", 2, "unknown platform 'windows/amd64'"),
     ("build --target sreve", 2, "there is no target `sreve`"),
     ("build --output image.tar", 2, "`image.tar` is no output"),

@@ -13,6 +13,7 @@ from lading.image.order import MAX_OWN_LAYERS, OWN_LAYER_BYTES, order_wheels
 from lading.image.plan import Plan, PlanInputs, make_plan
 from lading.image.spec import FilesLayer, PlannedFile
 from lading.lock.model import (
+    LockedCuda,
     LockedInterpreter,
     LockedPackage,
     LockedVariant,
@@ -58,14 +59,18 @@ def package(name: str, role: str) -> LockedPackage:
 
 
 def plan(
-    wheels: tuple[LockedWheel, ...], *, code: str = "a" * 64, settings: ImageSettings | None = None
+    wheels: tuple[LockedWheel, ...],
+    *,
+    code: str = "a" * 64,
+    settings: ImageSettings | None = None,
+    cuda: LockedCuda | None = None,
 ) -> Plan:
     interpreter = LockedInterpreter(
         provider="debian", version="3.11", build="3.11.2-6", executable="/usr/bin/python3.11"
     )
     packages = (package("libc6", "base"), package("libgl1", "apt"), package("python3.11", "interpreter"))
     selection = TargetSelection(
-        wheels=tuple(w.name for w in wheels), packages=tuple(p.name for p in packages)
+        wheels=tuple(w.name for w in wheels), packages=tuple(p.name for p in packages), cuda=cuda
     )
     variant = LockedVariant(
         accelerator="cpu",
@@ -152,3 +157,33 @@ def test_every_term_of_a_spec_is_in_its_key() -> None:
     ]
     assert len({spec.key, *(other.key for other in others)}) == 5
     assert replace(spec, title="another title").key == spec.key
+
+
+def test_a_cuda_image_says_what_it_asks_of_a_host_and_a_cpu_image_nothing() -> None:
+    """The labels are for schedulers and people, the variables for NVIDIA's container toolkit; the constraint
+    is of the major version, since a driver that knows it runs every release of it."""
+    cuda = LockedCuda(version="12.8", driver="525", capabilities=("8.0", "9.0"))
+    made, plain = plan((), cuda=cuda), plan(())
+    assert dict(made.labels) == {
+        "dev.lading.cuda": "12.8",
+        "dev.lading.cuda.driver-floor": "525",
+        "dev.lading.cuda.capabilities": "8.0 9.0",
+    }
+    assert {name: value for name, value in made.env if name.startswith("NVIDIA_")} == {
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        "NVIDIA_REQUIRE_CUDA": "cuda>=12.0",
+    }
+    assert [spec.key for spec in made.layers] == [spec.key for spec in plain.layers]
+    assert (dict(plain.labels), [name for name, _ in plain.env if "NVIDIA" in name]) == ({}, [])
+
+
+def test_what_the_project_writes_about_gpus_is_kept() -> None:
+    settings = ImageSettings(
+        python="3.11",
+        base="debian:bookworm",
+        env={"NVIDIA_VISIBLE_DEVICES": "none"},
+        labels={"dev.lading.cuda": "x"},
+    )
+    made = plan((), settings=settings, cuda=LockedCuda(version="12.8", driver="525"))
+    assert (dict(made.env)["NVIDIA_VISIBLE_DEVICES"], made.labels["dev.lading.cuda"]) == ("none", "x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lading.lock.indexes import find_links, index_credentials, local_folders, uv_environment
+from lading.lock.torch_index import torch_index
 
 
 def test_pips_variables_stand_in_for_uvs() -> None:
@@ -50,6 +51,18 @@ def test_the_torch_backend_follows_the_accelerator() -> None:
     assert backend("cu130", "cuda") == "cu130"
     assert backend("cu130", "cpu") is None
     assert backend("auto", "cuda") is None  # would look at this host's GPU
+    assert backend("cu130", "cu126") == "cu126"  # an accelerator that names a release is its own answer
+    assert backend("cpu", "cu126") == "cu126"
+
+
+def test_a_mirror_of_pytorchs_indexes_takes_uvs_own_addresses_place() -> None:
+    mirror = {"LADING_TORCH_INDEX": "https://mirror/whl/"}
+    assert "UV_TORCH_BACKEND" not in uv_environment(mirror, "cu126")
+    assert torch_index(mirror, "cu126") == "https://mirror/whl/cu126"
+    assert torch_index(mirror, "cpu") == "https://mirror/whl/cpu"
+    assert torch_index(mirror, "cuda") is None  # the default build is on the default index
+    assert torch_index({**mirror, "UV_TORCH_BACKEND": "cu130"}, "cuda") == "https://mirror/whl/cu130"
+    assert torch_index({}, "cu126") is None
 
 
 def test_credentials_come_from_index_urls_by_origin() -> None:

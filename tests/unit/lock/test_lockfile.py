@@ -15,6 +15,7 @@ from lading.lock.check import add_layers
 from lading.lock.lockfile import lock_identity, read_lock, write_lock
 from lading.lock.model import (
     Lock,
+    LockedCuda,
     LockedInterpreter,
     LockedLayer,
     LockedPackage,
@@ -58,6 +59,16 @@ def packages(draw: st.DrawFn, name: str) -> LockedPackage:
 
 
 @st.composite
+def cudas(draw: st.DrawFn) -> LockedCuda:
+    return LockedCuda(
+        version=draw(TEXTS),
+        driver=draw(TEXTS),
+        full_driver=draw(st.none() | TEXTS),
+        capabilities=tuple(draw(st.lists(TEXTS, max_size=3))),
+    )
+
+
+@st.composite
 def variants(draw: st.DrawFn, accelerator: str) -> LockedVariant:
     wheel_names = sorted(draw(st.sets(NAMES, max_size=3)))
     package_names = sorted(draw(st.sets(NAMES, max_size=3)))
@@ -77,7 +88,9 @@ def variants(draw: st.DrawFn, accelerator: str) -> LockedVariant:
         packages=tuple(draw(packages(name)) for name in package_names),
         wheels=tuple(draw(wheels(name)) for name in wheel_names),
         targets={
-            target: TargetSelection(wheels=tuple(wheel_names), packages=tuple(package_names))
+            target: TargetSelection(
+                wheels=tuple(wheel_names), packages=tuple(package_names), cuda=draw(st.none() | cudas())
+            )
             for target in ("dev", "serve", "train")
         },
     )

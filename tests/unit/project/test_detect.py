@@ -148,10 +148,3 @@ def test_groups_of_the_image_leave_the_serving_runtime_in_the_serve_image_and_it
     assert (project.targets["serve"].only, project.targets["serve"].groups) == (("onnxruntime",), ())
     assert project.targets["train"].groups == ("web",)
     assert "serve image" in {finding.what for finding in project.findings}
-
-
-def test_gpus_that_no_engine_gives_are_said_before_a_run(tmp_path: Path) -> None:
-    project = load_folder(tmp_path, {"lading.toml": '[train]\nrun = "x"\ngpus = 2\n'})
-
-    said = next(finding for finding in project.findings if finding.what == "gpus of train")
-    assert (said.value, "refuse" in said.because) == ("2", True)

@@ -29,6 +29,7 @@ from lading.engine.embedded.supervise import holding_signals
 from lading.engine.embedded.terminal import TerminalLink, raw_terminal
 from lading.engine.model import Handle, Level, Probe, RunSpec, RunState, RunStatus
 from lading.errors import EngineError, LadingError, UsageError
+from lading.project.model import GpuRequest
 from lading.store.store import Store
 
 _LEVEL_VARIABLE = "LADING_EMBEDDED_LEVEL"
@@ -70,8 +71,20 @@ class EmbeddedEngine:
             self._host = find_level(scratch, best)
         return self._host
 
+    def check_gpus(self, request: GpuRequest, *, place: str | None = None) -> None:
+        """Whether this host has what is asked for and a level that can give it: right to ask before an image
+        is built. Raises EngineError.
+        """
+        from lading.engine.gpus import choose_gpus  # most runs have none, and start sooner
+        from lading.engine.nvidia import find_gpus, nvidia_root
+
+        choose_gpus(request, find_gpus(nvidia_root(self._environment)), self._environment, place=place)
+        _refuse_gpus_below(self._host_level(), place)
+
     def _level_for(self, spec: RunSpec) -> HostLevel:
         host = self._host_level()
+        if spec.gpus is not None:
+            _refuse_gpus_below(host, None)
         if host.level is Level.CHROOT and (spec.mounts or spec.tmpfs):
             return HostLevel(
                 level=Level.PROCESS,
@@ -302,3 +315,12 @@ class EmbeddedEngine:
         if "/" in run_id or run_id in ("", ".", ".."):
             raise EngineError(f"not a handle of the {self.name} engine: {handle!r}")
         return ContainerFolder(self._store, run_id)
+
+
+def _refuse_gpus_below(host: HostLevel, place: str | None) -> None:
+    if host.level is not Level.NAMESPACES:
+        raise EngineError(
+            f"GPUs are given at level namespaces, and here only {host.level} works: {host.reason}",
+            place=place,
+            hints=tuple(filter(None, (host.remedy, "lading engines"))),
+        )

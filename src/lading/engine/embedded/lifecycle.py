@@ -44,6 +44,7 @@ def spec_as_json(spec: RunSpec, prepared: Prepared) -> dict[str, object]:
         "uid": plan.account.uid,
         "gid": plan.account.gid,
         "network": plan.network,
+        "devices": sorted(plan.devices),
         "join_files": list(prepared.group.join_files()) if prepared.group is not None else [],
     }
 

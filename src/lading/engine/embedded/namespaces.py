@@ -87,6 +87,7 @@ def _fill_root(root: int, plan: ContainerPlan, report: Report) -> None:
     _mount_sys(root, plan.network)
     report.stage = "dev"
     _mount_dev(root, plan.shm_bytes)
+    _bind_devices(root, plan)
     report.stage = "tmp"
     _make_tmp(root)
     for path, content in plan.etc_files.items():
@@ -216,6 +217,15 @@ def _mount_dev(root: int, shm_bytes: int) -> None:
     linux.mount(
         "tmpfs", f"{path}/shm", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777,size={shm_bytes}"
     )
+
+
+def _bind_devices(root: int, plan: ContainerPlan) -> None:
+    """Over empty files: the container's /dev is a tmpfs of its own, so no image's link lies in the way."""
+    for name, source in plan.devices.items():
+        path = Path(f"/proc/self/fd/{root}/dev", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        _bind(source, str(path))
 
 
 def _bind(source: str, target: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lading.engine.embedded.account import Account
+from lading.engine.gpus import gpu_environment
 from lading.engine.model import Level, RunSpec
 from lading.errors import EngineError
 
@@ -63,6 +64,8 @@ class ContainerPlan:
     hostname: str
     terminal: bool
     etc_files: Mapping[str, bytes]
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """Path below the container's /dev → the device file on the host."""
 
 
 def check_spec(spec: RunSpec) -> None:
@@ -128,8 +131,13 @@ def shm_bytes_of(spec: RunSpec, host_memory_bytes: int) -> int:
 
 
 def environment_of(spec: RunSpec, caller: Mapping[str, str]) -> dict[str, str]:
-    """Exactly the spec's variables and secrets; with a terminal, the caller's TERM as well."""
+    """Exactly the spec's variables and secrets; with a terminal, the caller's TERM as well.
+
+    An image that asks for GPUs by a variable is told that it has none: they are given to a request alone.
+    """
     environment = {**spec.env, **spec.secrets}
+    if spec.gpus is None and "NVIDIA_VISIBLE_DEVICES" in environment:
+        environment |= gpu_environment(())
     if spec.terminal and "TERM" not in environment:
         environment["TERM"] = caller.get("TERM") or "xterm"
     return environment

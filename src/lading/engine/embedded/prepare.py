@@ -120,6 +120,11 @@ def _plan(
         terminal=spec.terminal,
         etc_files=etc_files(spec, _host_network_files() if spec.network else {}),
     )
+    if spec.gpus is not None:
+        from lading.engine.embedded.driver import with_gpus  # most runs have none, and start sooner
+        from lading.engine.nvidia import find_gpus, nvidia_root
+
+        return with_gpus(plan, spec.gpus, find_gpus(nvidia_root(caller)), caller)
     if host.level is not Level.PROCESS:
         return plan
     from lading.engine.embedded.relocate import relocated
