@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check docs format relock bench clean
+.PHONY: help setup demo test unit check docs facts format relock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ check: setup ## style, types, import contracts, generated files, sizes
 docs: setup ## write docs/reference and the fault catalogue from the code
 	$(BIN)/python docs/generate/reference.py
 	$(BIN)/python docs/generate/catalogue.py
+
+facts: setup ## how old the CUDA facts are, and where the index says otherwise
+	$(BIN)/python docs/generate/cuda_facts.py
 
 format: setup ## put the sources in order
 	$(BIN)/ruff check --fix-only --quiet .

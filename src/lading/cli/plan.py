@@ -235,7 +235,7 @@ def _picture(
     cuda = variant.targets[plan.target].cuda
     heads = [head, *_cuda_lines(cuda, driver)]
     rows = [_system_row("base", states), _system_row("interpreter", states), _wheels_row(plan, states)]
-    rows += [_packages_row(plan, states), _code_row(plan, changed)]
+    rows += [_packages_row(plan, states), *_added_rows(plan, variant), _code_row(plan, changed)]
     lines = [*heads, *format_table([row for row in rows if row is not None])]
     if project.findings:
         lines.append("")
@@ -302,6 +302,14 @@ def _packages_row(plan: Plan, states: list[LayerState]) -> tuple[str, str, str] 
             more = f" and {len(spec.packages) - 4} more" if len(spec.packages) > 4 else ""
             return ("+", names + more, _where(state.in_store, state.fetch_bytes))
     return None
+
+
+def _added_rows(plan: Plan, variant: LockedVariant) -> list[tuple[str, str, str]]:
+    """Packages that lading added, one line a reason: `+ gcc libc6-dev   triton compiles kernels`."""
+    reasons: dict[str, list[str]] = {}
+    for one in variant.added_to(plan.target):
+        reasons.setdefault(one.because, []).append(one.name)
+    return [("+", " ".join(names), because) for because, names in reasons.items()]
 
 
 def _code_row(plan: Plan, changed: list[str] | None) -> tuple[str, str, str] | None:

@@ -194,7 +194,8 @@ def _apt_layer(inputs: PlanInputs) -> list[LayerSpec]:
     roles = _by_role(inputs)
     if not roles["apt"]:
         return []
-    names = ", ".join(inputs.settings.apt)
+    added = (one.name for one in inputs.variant.added_to(inputs.target))
+    names = ", ".join(dict.fromkeys((*inputs.settings.apt, *added)))
     return [
         PackagesLayer(
             kind="apt",

@@ -14,6 +14,7 @@ from typing import Any
 from lading.errors import ProjectError
 from lading.lock.model import (
     LOCK_FORMAT,
+    AddedPackage,
     Lock,
     LockedCuda,
     LockedInterpreter,
@@ -124,6 +125,10 @@ _INTERPRETER_FIELDS = (
 def _variant_document(variant: LockedVariant) -> dict[str, Any]:
     interpreter = _fields(variant.interpreter, _INTERPRETER_FIELDS)
     interpreter["packages"] = sorted(variant.interpreter.packages)
+    added = [
+        {"name": one.name, "because": one.because, "targets": sorted(one.targets)}
+        for one in sorted(variant.added, key=lambda one: one.name)
+    ]
     return {
         "accelerator": variant.accelerator,
         "platform": variant.platform,
@@ -131,6 +136,7 @@ def _variant_document(variant: LockedVariant) -> dict[str, Any]:
         "target": {name: _selection_document(chosen) for name, chosen in sorted(variant.targets.items())},
         "wheel": [_fields(wheel, _WHEEL_FIELDS) for wheel in sorted(variant.wheels, key=_by_name)],
         "package": [_fields(package, _PACKAGE_FIELDS) for package in sorted(variant.packages, key=_by_name)],
+        **({"added": added} if added else {}),
     }
 
 
@@ -258,8 +264,11 @@ def _variant(table: _Table) -> LockedVariant:
         packages=tuple(_package(one) for one in table.tables("package")),
         wheels=tuple(_wheel(one) for one in table.tables("wheel")),
         targets={name: _selection(one) for name, one in table.named_tables("target").items()},
+        added=tuple(_added(one) for one in table.tables("added")),
     )
     table.end()
+    if unknown := {one.name for one in variant.added} - {package.name for package in variant.packages}:
+        raise _Damage(f"{table.path}.added", f"package {min(unknown)} is not in the variant")
     for target, selection in variant.targets.items():
         for kind, names, held in (
             ("wheel", selection.wheels, {wheel.name for wheel in variant.wheels}),
@@ -298,6 +307,14 @@ def _package(table: _Table) -> LockedPackage:
     )
     table.end()
     return package
+
+
+def _added(table: _Table) -> AddedPackage:
+    added = AddedPackage(
+        name=table.text("name"), because=table.text("because"), targets=table.texts("targets")
+    )
+    table.end()
+    return added
 
 
 def _wheel(table: _Table) -> LockedWheel:

@@ -14,6 +14,7 @@ from lading.errors import ProjectError, UsageError
 from lading.fetch.http import Fetcher
 from lading.lock.access import open_fetcher
 from lading.lock.check import add_layers, check_lock, inputs_digest
+from lading.lock.compiler import compiler_packages
 from lading.lock.cuda import cuda_facts, needs_of
 from lading.lock.indexes import uv_environment
 from lading.lock.interpreter import (
@@ -23,6 +24,7 @@ from lading.lock.interpreter import (
     standalone_interpreter,
 )
 from lading.lock.model import (
+    AddedPackage,
     Lock,
     LockedCuda,
     LockedInterpreter,
@@ -130,7 +132,7 @@ class _Making:
         project = self.project
         platform = Platform.parse(platform_name)
         provider = choose_provider(project.image)
-        packages = self._packages(platform, provider)
+        packages = self._packages(platform, provider, ())
         interpreter = self._interpreter(accelerator, platform, provider, packages)
         request = WheelRequest(
             project=project,
@@ -142,6 +144,9 @@ class _Making:
         )
         wheels = resolve_wheels(request, store=self.store, fetcher=self.fetcher, environment=self.environment)
         self.warnings.update(dict.fromkeys(wheels.warnings))
+        added = compiler_packages(project, accelerator, interpreter, dict(wheels.targets))
+        if added:
+            packages = self._packages(platform, provider, added)
         targets = {
             target: TargetSelection(
                 wheels=wheels.targets[target],
@@ -157,9 +162,12 @@ class _Making:
             packages=packages.packages,
             wheels=wheels.wheels,
             targets=targets,
+            added=added,
         )
 
-    def _packages(self, platform: Platform, provider: str) -> ResolvedPackages:
+    def _packages(
+        self, platform: Platform, provider: str, added: tuple[AddedPackage, ...]
+    ) -> ResolvedPackages:
         _, _, suite = self.project.image.base.partition(":")
         packages = resolve_debian(
             self.project,
@@ -169,6 +177,10 @@ class _Making:
             store=self.store,
             environment=self.environment,
             offline=self.fetcher.offline,
+            added={
+                target: tuple(one.name for one in added if target in one.targets)
+                for target in self.project.targets
+            },
         )
         self.warnings.update(dict.fromkeys(packages.warnings))
         for suite_seen in packages.suites:

@@ -75,6 +75,17 @@ class LockedInterpreter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddedPackage:
+    """A Debian package that nobody wrote down: something in the wheels of `targets` asks for it."""
+
+    name: str
+    because: str
+    """`opencv-python needs libGL.so.1 (cv2/cv2.abi3.so)`."""
+    targets: tuple[str, ...]
+    """Sorted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedVariant:
     """Everything for one accelerator on one platform."""
 
@@ -86,6 +97,11 @@ class LockedVariant:
     wheels: tuple[LockedWheel, ...]
     """Wheels of every target, sorted by name; one version of each."""
     targets: Mapping[str, TargetSelection]
+    added: tuple[AddedPackage, ...] = ()
+    """Why some of `packages` are there, sorted by name; their own needs are in `packages` alone."""
+
+    def added_to(self, target: str) -> tuple[AddedPackage, ...]:
+        return tuple(one for one in self.added if target in one.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

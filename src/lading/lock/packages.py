@@ -38,12 +38,14 @@ def resolve_debian(
     store: Store,
     environment: Mapping[str, str],
     offline: bool,
+    added: Mapping[str, tuple[str, ...]],
 ) -> ResolvedPackages:
     """Base, interpreter (when `provider` is `debian`) and apt packages of every target.
 
-    Raises what lading.lock.debian.resolve_packages raises.
+    `added` maps targets to names that something in their wheels asks for. Raises what
+    lading.lock.debian.resolve_packages raises.
     """
-    wanted = {target: _wanted(project, target, provider) for target in project.targets}
+    wanted = {target: _wanted(project, target, provider, added.get(target, ())) for target in project.targets}
     names = sorted({name for roles in wanted.values() for held in roles.values() for name in held})
     resolution = resolve_packages(
         suite=suite,
@@ -70,12 +72,14 @@ def resolve_debian(
     )
 
 
-def _wanted(project: Project, target: str, provider: str) -> dict[str, tuple[str, ...]]:
+def _wanted(
+    project: Project, target: str, provider: str, added: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
     settings = project.targets[target]
     return {
         "base": base_packages(settings.flavour),
         "interpreter": interpreter_packages(settings.python) if provider == "debian" else (),
-        "apt": settings.apt,
+        "apt": tuple(dict.fromkeys((*settings.apt, *added))),
     }
 
 

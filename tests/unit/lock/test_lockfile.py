@@ -14,6 +14,7 @@ from lading.errors import DigestMismatch, ProjectError
 from lading.lock.check import add_layers
 from lading.lock.lockfile import lock_identity, read_lock, write_lock
 from lading.lock.model import (
+    AddedPackage,
     Lock,
     LockedCuda,
     LockedInterpreter,
@@ -72,6 +73,7 @@ def cudas(draw: st.DrawFn) -> LockedCuda:
 def variants(draw: st.DrawFn, accelerator: str) -> LockedVariant:
     wheel_names = sorted(draw(st.sets(NAMES, max_size=3)))
     package_names = sorted(draw(st.sets(NAMES, max_size=3)))
+    added = draw(st.sets(st.sampled_from(package_names))) if package_names else set()
     return LockedVariant(
         accelerator=accelerator,
         platform="linux/amd64",
@@ -93,6 +95,9 @@ def variants(draw: st.DrawFn, accelerator: str) -> LockedVariant:
             )
             for target in ("dev", "serve", "train")
         },
+        added=tuple(
+            AddedPackage(name=name, because=draw(TEXTS), targets=("train",)) for name in sorted(added)
+        ),
     )
 
 
