@@ -65,6 +65,8 @@ def execute(options: argparse.Namespace, session: Session) -> int:
             f" {format_count(len(variant.wheels), 'wheel')} ({format_size(size_bytes)}),"
             f" {format_count(len(variant.packages), 'Debian package')}"
         )
+        for one in variant.added:
+            session.printer.note(f"+ {one.name}: {one.because}")
     if not changes:
         session.printer.note("nothing changed")
     return 0
@@ -106,23 +108,15 @@ def _lock(
     folder: str, upgrade: Upgrade, options: argparse.Namespace, session: Session
 ) -> tuple[Lock | None, Lock]:
     from lading.image.request import BuildOptions
-    from lading.image.target import current_lock, save_lock
-    from lading.lock.make import make_lock
+    from lading.image.target import current_lock, new_lock, save_lock
 
     project = open_project(folder, session, scan_credentials=False)
     before = read_project_lock(project.root)
     if upgrade is None:
         build = BuildOptions(locked=options.locked, offline=options.offline)
         return before, current_lock(project, build_context(session), build)
-    lock = make_lock(
-        project,
-        session.store,
-        session.environment,
-        upgrade=upgrade,
-        offline=options.offline,
-        previous=before,
-        warn=session.printer.warn,
-    )
+    context = build_context(session)
+    lock = new_lock(project, context, upgrade=upgrade, offline=options.offline, previous=before)
     save_lock(project, lock)
     return before, lock
 
@@ -168,4 +162,7 @@ def _variant_document(variant: LockedVariant) -> dict[str, object]:
         "python": variant.interpreter.build,
         "wheels": [{"name": w.name, "version": w.version, "sha256": w.sha256} for w in variant.wheels],
         "packages": [{"name": p.name, "version": p.version, "sha256": p.sha256} for p in variant.packages],
+        "added": [
+            {"name": one.name, "because": one.because, "targets": list(one.targets)} for one in variant.added
+        ],
     }

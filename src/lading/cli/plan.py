@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lading.image.plan import Plan
     from lading.image.request import BuildContext, BuildOptions
     from lading.image.spec import FilesLayer
-    from lading.lock.model import Lock, LockedCuda, LockedVariant
+    from lading.lock.model import AddedPackage, Lock, LockedCuda, LockedVariant
     from lading.project.model import Project
     from lading.store import Store
 
@@ -75,7 +75,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     states = layer_states(session.store, plan, lock)
     changed = _changed_files(session.store, plan)
     if session.as_json:
-        document = _document(project, plan, states, changed, lock_renewed=renewed)
+        document = _document(project, plan, variant, states, changed, lock_renewed=renewed)
         session.document({**document, "cuda": _cuda_document(cuda, driver)})
         return 0
     for line in _picture(project, plan, variant, states, changed, driver):
@@ -92,9 +92,8 @@ def _fitting_lock(
     """The lock on disk, or a new one that is only held in memory; and whether it is new."""
     from lading.errors import LockOutOfDate
     from lading.image.request import LOCK_NAME
-    from lading.image.target import current_lock
+    from lading.image.target import current_lock, new_lock
     from lading.lock.lockfile import read_lock
-    from lading.lock.make import make_lock
 
     path = project.root / LOCK_NAME
     previous = read_lock(path.read_text(encoding="utf-8"), str(path)) if path.is_file() else None
@@ -106,14 +105,7 @@ def _fitting_lock(
         if options.locked:
             raise
     with session.printer.progress("resolving"):
-        lock = make_lock(
-            project,
-            session.store,
-            session.environment,
-            offline=options.offline,
-            previous=previous,
-            warn=session.printer.warn,
-        )
+        lock = new_lock(project, context, offline=options.offline, previous=previous)
     return lock, True
 
 
@@ -180,7 +172,13 @@ def _code(plan: Plan) -> FilesLayer | None:
 
 
 def _document(
-    project: Project, plan: Plan, states: list[LayerState], changed: list[str] | None, *, lock_renewed: bool
+    project: Project,
+    plan: Plan,
+    variant: LockedVariant,
+    states: list[LayerState],
+    changed: list[str] | None,
+    *,
+    lock_renewed: bool,
 ) -> dict[str, Any]:
     layers = [
         {
@@ -198,6 +196,7 @@ def _document(
         **plan.as_json(),
         "type": "plan",
         "layers": layers,
+        "added": [{"name": one.name, "because": one.because} for one in variant.added_to(plan.target)],
         "findings": findings,
         "changed": changed,
         "lock_fits": not lock_renewed,
@@ -235,7 +234,7 @@ def _picture(
     cuda = variant.targets[plan.target].cuda
     heads = [head, *_cuda_lines(cuda, driver)]
     rows = [_system_row("base", states), _system_row("interpreter", states), _wheels_row(plan, states)]
-    rows += [_packages_row(plan, states), *_added_rows(plan, variant), _code_row(plan, changed)]
+    rows += [*_packages_rows(project, plan, variant, states), _code_row(plan, changed)]
     lines = [*heads, *format_table([row for row in rows if row is not None])]
     if project.findings:
         lines.append("")
@@ -293,23 +292,33 @@ def _wheels_row(plan: Plan, states: list[LayerState]) -> tuple[str, str, str] | 
     return ("wheels", f"{total} · {format_size(size_bytes)}", ", ".join(parts))
 
 
-def _packages_row(plan: Plan, states: list[LayerState]) -> tuple[str, str, str] | None:
+def _packages_rows(
+    project: Project, plan: Plan, variant: LockedVariant, states: list[LayerState]
+) -> list[tuple[str, str, str]]:
+    """The layer of Debian packages, what was asked for, and what was added and why."""
     from lading.image.spec import PackagesLayer
 
-    for spec, state in zip(plan.layers, states, strict=True):
-        if isinstance(spec, PackagesLayer) and spec.kind == "apt":
-            names = " ".join(package.name for package in spec.packages[:4])
-            more = f" and {len(spec.packages) - 4} more" if len(spec.packages) > 4 else ""
-            return ("+", names + more, _where(state.in_store, state.fetch_bytes))
-    return None
-
-
-def _added_rows(plan: Plan, variant: LockedVariant) -> list[tuple[str, str, str]]:
-    """Packages that lading added, one line a reason: `+ gcc libc6-dev   triton compiles kernels`."""
-    reasons: dict[str, list[str]] = {}
+    found = [
+        (spec, state)
+        for spec, state in zip(plan.layers, states, strict=True)
+        if isinstance(spec, PackagesLayer) and spec.kind == "apt"
+    ]
+    if not found:
+        return []
+    spec, state = found[0]
+    size_bytes = sum(package.size_bytes for package in spec.packages)
+    count = format_count(len(spec.packages), "package")
+    rows = [("apt", f"{count} · {format_size(size_bytes)}", _where(state.in_store, state.fetch_bytes))]
+    if asked := project.targets[plan.target].apt:
+        rows.append(("+", " ".join(asked), "[image] apt"))
+    reasons: dict[str, list[AddedPackage]] = {}
     for one in variant.added_to(plan.target):
-        reasons.setdefault(one.because, []).append(one.name)
-    return [("+", " ".join(names), because) for because, names in reasons.items()]
+        reasons.setdefault(one.because.partition(" ")[0], []).append(one)
+    for group in reasons.values():
+        others = len({one.because for one in group}) - 1
+        more = f", and {others} more" if others else ""
+        rows.append(("+", " ".join(one.name for one in group), f"{group[0].because}{more}"))
+    return rows
 
 
 def _code_row(plan: Plan, changed: list[str] | None) -> tuple[str, str, str] | None:

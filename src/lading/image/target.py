@@ -12,6 +12,7 @@ import platform as host
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lading.errors import LockOutOfDate, OutsideError, ProjectError, UsageError
 from lading.fetch.http import Fetcher
@@ -35,6 +36,9 @@ from lading.project.model import CodeKind, ImageSettings, Project
 from lading.store import Store
 from lading.store.atomic import temporary_name
 
+if TYPE_CHECKING:
+    from lading.lock.make import Upgrade
+
 SERVE_COMMAND = ("python", "-m", "lading_runtime.serve")
 
 
@@ -51,18 +55,37 @@ def current_lock(project: Project, context: BuildContext, options: BuildOptions)
         return previous
     if options.locked:
         raise LockOutOfDate(f"the lock is out of date: {reason}", place=str(path), hints=("lading lock",))
-    from lading.lock.make import make_lock
-
-    lock = make_lock(
-        project,
-        context.store,
-        context.environment,
-        offline=options.offline,
-        previous=previous,
-        warn=context.listener.warned,
-    )
+    lock = new_lock(project, context, offline=options.offline, previous=previous)
     save_lock(project, lock)
     return lock
+
+
+def new_lock(
+    project: Project,
+    context: BuildContext,
+    *,
+    offline: bool,
+    previous: Lock | None,
+    upgrade: Upgrade = None,
+) -> Lock:
+    """A lock made today, with what the wheels' shared objects need; it is not saved.
+
+    Raises what `make_lock` raises.
+    """
+    from lading.image.needs import read_needs
+    from lading.lock.make import make_lock
+
+    with open_sources(project, context, offline=offline) as sources:
+        return make_lock(
+            project,
+            context.store,
+            context.environment,
+            offline=offline,
+            previous=previous,
+            upgrade=upgrade,
+            warn=context.listener.warned,
+            read_needs=lambda wheels: read_needs(wheels, store=context.store, open_wheel=sources.open_wheel),
+        )
 
 
 def _refuse_builds(project: Project) -> None:

@@ -13,9 +13,11 @@ from typing import Literal
 from lading.errors import ProjectError, UsageError
 from lading.fetch.http import Fetcher
 from lading.lock.access import open_fetcher
+from lading.lock.added import ReadNeeds, TargetNeeds, find_additions
 from lading.lock.check import add_layers, check_lock, inputs_digest
 from lading.lock.compiler import compiler_packages
 from lading.lock.cuda import cuda_facts, needs_of
+from lading.lock.debian.resolve import Suites, read_suites
 from lading.lock.indexes import uv_environment
 from lading.lock.interpreter import (
     choose_provider,
@@ -24,7 +26,6 @@ from lading.lock.interpreter import (
     standalone_interpreter,
 )
 from lading.lock.model import (
-    AddedPackage,
     Lock,
     LockedCuda,
     LockedInterpreter,
@@ -58,12 +59,14 @@ def make_lock(
     offline: bool = False,
     previous: Lock | None = None,
     warn: Callable[[str], None] | None = None,
+    read_needs: ReadNeeds | None = None,
 ) -> Lock:
     """Resolve everything for every accelerator and platform (those of `[image]` when None).
 
     Wheels and standalone interpreters of `previous` are kept where nothing forbids them, but for the names in
     `upgrade`; Debian packages follow their suite. Layer digests of `previous` stay: a layer's key says what
-    it is made of. Each warning goes to `warn` once.
+    it is made of. Each warning goes to `warn` once. `read_needs` reads what the wheels' shared objects need;
+    without it only packages that are known by a wheel's name are added.
 
     Raises ProjectError, ResolutionFailed, FetchFailed, SignatureRefused, OutsideError, UsageError.
     """
@@ -76,6 +79,7 @@ def make_lock(
             fetcher=fetcher,
             previous=previous,
             upgrade=upgrade,
+            read_needs=read_needs,
         )
         variants = tuple(
             making.variant(accelerator, platform)
@@ -124,15 +128,18 @@ class _Making:
     fetcher: Fetcher
     previous: Lock | None
     upgrade: Upgrade
+    read_needs: ReadNeeds | None
     warnings: dict[str, None] = field(default_factory=dict)
     """A set that keeps its order."""
     suites: dict[str, LockedSuite] = field(default_factory=dict)
+    read: dict[Platform, Suites] = field(default_factory=dict)
 
     def variant(self, accelerator: str, platform_name: str) -> LockedVariant:
         project = self.project
         platform = Platform.parse(platform_name)
         provider = choose_provider(project.image)
-        packages = self._packages(platform, provider, ())
+        suites = self._suites(platform)
+        packages = resolve_debian(project, suites, provider=provider, added={})
         interpreter = self._interpreter(accelerator, platform, provider, packages)
         request = WheelRequest(
             project=project,
@@ -143,10 +150,12 @@ class _Making:
             known_sizes=self._known_sizes(),
         )
         wheels = resolve_wheels(request, store=self.store, fetcher=self.fetcher, environment=self.environment)
-        self.warnings.update(dict.fromkeys(wheels.warnings))
-        added = compiler_packages(project, accelerator, interpreter, dict(wheels.targets))
-        if added:
-            packages = self._packages(platform, provider, added)
+        decided = compiler_packages(project, accelerator, interpreter, dict(wheels.targets))
+        additions = find_additions(self._needy(packages, wheels), suites, self.read_needs, decided)
+        if additions.added:
+            packages = resolve_debian(project, suites, provider=provider, added=additions.by_target())
+            interpreter = self._interpreter(accelerator, platform, provider, packages)
+        self.warnings.update(dict.fromkeys((*packages.warnings, *wheels.warnings, *additions.warnings)))
         targets = {
             target: TargetSelection(
                 wheels=wheels.targets[target],
@@ -162,32 +171,37 @@ class _Making:
             packages=packages.packages,
             wheels=wheels.wheels,
             targets=targets,
-            added=added,
+            added=additions.added,
         )
 
-    def _packages(
-        self, platform: Platform, provider: str, added: tuple[AddedPackage, ...]
-    ) -> ResolvedPackages:
-        _, _, suite = self.project.image.base.partition(":")
-        packages = resolve_debian(
-            self.project,
-            platform,
-            suite=suite,
-            provider=provider,
-            store=self.store,
-            environment=self.environment,
-            offline=self.fetcher.offline,
-            added={
-                target: tuple(one.name for one in added if target in one.targets)
-                for target in self.project.targets
-            },
+    def _needy(self, packages: ResolvedPackages, wheels: ResolvedWheels) -> tuple[TargetNeeds, ...]:
+        """The targets that packages may be added to."""
+        return tuple(
+            TargetNeeds(
+                name=name,
+                wheels=tuple(wheel for wheel in wheels.wheels if wheel.name in set(wheels.targets[name])),
+                packages=frozenset(packages.targets[name]),
+            )
+            for name, settings in sorted(self.project.targets.items())
+            if settings.add_packages
         )
-        self.warnings.update(dict.fromkeys(packages.warnings))
-        for suite_seen in packages.suites:
-            known = self.suites.setdefault(suite_seen.suite, suite_seen)
-            if known.codename != suite_seen.codename:
-                raise ProjectError(f"the mirror's {suite_seen.suite} changed its codename while locking")
-        return packages
+
+    def _suites(self, platform: Platform) -> Suites:
+        """Read once a platform: what is added must come from the index that the rest came from."""
+        if platform not in self.read:
+            _, _, suite = self.project.image.base.partition(":")
+            self.read[platform] = read_suites(
+                suite=suite,
+                architecture=platform.debian_architecture,
+                store=self.store,
+                environment=self.environment,
+                offline=self.fetcher.offline,
+            )
+        for one in self.read[platform].fetched:
+            known = self.suites.setdefault(one.locked.suite, one.locked)
+            if known.codename != one.locked.codename:
+                raise ProjectError(f"the mirror's {one.locked.suite} changed its codename while locking")
+        return self.read[platform]
 
     def _interpreter(
         self, accelerator: str, platform: Platform, provider: str, packages: ResolvedPackages

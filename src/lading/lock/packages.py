@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lading.lock.debian.base import base_packages, interpreter_packages
-from lading.lock.debian.resolve import DebianResolution, resolve_packages
+from lading.lock.debian.resolve import DebianResolution, Suites
 from lading.lock.model import LockedPackage, LockedSuite
-from lading.oci.platform import Platform
 from lading.project.model import Project
-from lading.store import Store
 
 _ROLES = ("base", "interpreter", "apt")
 
@@ -30,31 +28,15 @@ class ResolvedPackages:
 
 
 def resolve_debian(
-    project: Project,
-    platform: Platform,
-    *,
-    suite: str,
-    provider: str,
-    store: Store,
-    environment: Mapping[str, str],
-    offline: bool,
-    added: Mapping[str, tuple[str, ...]],
+    project: Project, suites: Suites, *, provider: str, added: Mapping[str, tuple[str, ...]]
 ) -> ResolvedPackages:
     """Base, interpreter (when `provider` is `debian`) and apt packages of every target.
 
-    `added` maps targets to names that something in their wheels asks for. Raises what
-    lading.lock.debian.resolve_packages raises.
+    `added` maps targets to names that something in their wheels asks for. Raises ResolutionFailed.
     """
     wanted = {target: _wanted(project, target, provider, added.get(target, ())) for target in project.targets}
     names = sorted({name for roles in wanted.values() for held in roles.values() for name in held})
-    resolution = resolve_packages(
-        suite=suite,
-        architecture=platform.debian_architecture,
-        wanted=tuple(names),
-        store=store,
-        environment=environment,
-        offline=offline,
-    )
+    resolution = suites.resolve(names)
     roles: dict[str, str] = {}
     targets: dict[str, tuple[str, ...]] = {}
     for target, by_role in wanted.items():

@@ -41,6 +41,7 @@ def _target(target: ImageSettings) -> dict[str, Any]:
         "apt": sorted(target.apt),
         "groups": sorted(target.groups),
         "only": None if target.only is None else sorted(target.only),
+        **({} if target.add_packages else {"add_packages": False}),
     }
 
 

@@ -184,6 +184,9 @@ TARGET_KEYS: Mapping[str, Key] = {
         list_of(text(r"[a-z0-9][a-z0-9+.-]+", "a name of a Debian package (no version, no option)")),
         "Debian packages to add.",
     ),
+    "add_packages": Key(
+        BOOLEAN, "Add the Debian packages that the wheels' libraries need, such as libgl1. Default true."
+    ),
     "env": Key(_STRINGS_OF_ENV, "Environment variables in the image; never secrets."),
     "groups": Key(_GROUPS, "Dependency groups or extras to install besides the project's own dependencies."),
     "only": Key(

@@ -53,6 +53,8 @@ class ImageSettings:
     accelerators: tuple[str, ...] = ("cpu",)
     platforms: tuple[str, ...] = ("linux/amd64",)
     apt: tuple[str, ...] = ()
+    add_packages: bool = True
+    """Debian packages that the wheels ask for are added to `apt`."""
     env: Mapping[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     flavour: str = "standard"

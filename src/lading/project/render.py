@@ -78,7 +78,7 @@ def _image(project: Project, detected: Project) -> list[str]:
 
 
 def _target_difference(target: ImageSettings, base: ImageSettings) -> dict[str, Any]:
-    keys = ("apt", "flavour", "bytecode", "user")
+    keys = ("apt", "add_packages", "flavour", "bytecode", "user")
     difference = {key: getattr(target, key) for key in keys if getattr(target, key) != getattr(base, key)}
     for key in ("env", "labels"):
         ours, theirs = getattr(target, key), getattr(base, key)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from lading.errors import PackageRefused, StoreError
 from lading.image.debian.ar import split_deb
-from lading.image.debian.elf import elf_needs
 from lading.image.debian.prune import is_kept
 from lading.image.debian.spool import PackageFile, Spool
 from lading.image.debian.tarball import Member, read_members
+from lading.image.elf import elf_needs
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.lock.model import LockedPackage
 

@@ -11,14 +11,16 @@ from lading.lock.debian.base import (
     suite_python,
 )
 from lading.lock.debian.download import fetch_packages
-from lading.lock.debian.resolve import DebianResolution, resolve_packages
+from lading.lock.debian.resolve import DebianResolution, Suites, read_suites, resolve_packages
 
 __all__ = [
     "DebianResolution",
+    "Suites",
     "base_packages",
     "fetch_packages",
     "interpreter_packages",
     "python_suite",
+    "read_suites",
     "resolve_packages",
     "suite_python",
 ]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lading.errors import DigestMismatch, FetchFailed, SignatureRefused
 from lading.lock.debian.clearsign import split_clearsigned
+from lading.lock.debian.contents import LibraryIndex, reduce_contents
 from lading.lock.debian.packages import SuiteIndex, reduce_index
 from lading.lock.debian.release import LastSeen, Release, ReleaseFile, check_release, parse_release
 from lading.lock.debian.signature import keyring_path, verify_signature
@@ -51,6 +52,8 @@ class SuiteRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedSuite:
+    request: SuiteRequest
+    release: Release
     locked: LockedSuite
     index: SuiteIndex
     warnings: tuple[str, ...]
@@ -92,6 +95,8 @@ def fetch_suite(
                 ) from None
             continue
         return FetchedSuite(
+            request=request,
+            release=accepted.release,
             locked=LockedSuite(
                 suite=request.suite,
                 codename=accepted.release.codename,
@@ -208,6 +213,32 @@ def _read_index(
         )
         _keep(store, kept, hashlib.sha256(reduced).hexdigest().encode() + b"\n" + reduced)
     return reduced
+
+
+def read_libraries(fetched: FetchedSuite, *, reader: MirrorReader, store: Store) -> LibraryIndex | None:
+    """Which package ships which shared library, by the suite's signed Contents; None where it names none.
+
+    Raises FetchFailed, DigestMismatch.
+    """
+    request, release = fetched.request, fetched.release
+    path = f"{request.component}/Contents-{request.architecture}.gz"
+    file = release.files.get(path)
+    if file is None:
+        return None
+    kept = store.root / "mirror" / "libraries" / file.sha256
+    reduced = _checked(_read_kept(kept))
+    if reduced is None:
+        try:
+            packed = _fetch_index(request, release, path, file, reader)
+        except _NotThereYet as error:
+            raise DigestMismatch(
+                f"{request.root} does not hold the index of contents that its signed Release names: {error}",
+                place=request.root,
+                hints=("try again in some minutes: the mirror may be in the middle of an update",),
+            ) from None
+        reduced = reduce_contents(packed, request.architecture, name=f"{request.root}/{path}")
+        _keep(store, kept, hashlib.sha256(reduced).hexdigest().encode() + b"\n" + reduced)
+    return LibraryIndex(reduced)
 
 
 def _checked(content: bytes | None) -> bytes | None:

@@ -6,13 +6,14 @@ Thin: finds the mirror, fetches the suites in parallel, and lets the solver deci
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from lading.errors import UsageError
 from lading.lock.debian.base import is_needed
-from lading.lock.debian.index import FetchedSuite, SuiteRequest, fetch_suite
+from lading.lock.debian.contents import LibraryIndex
+from lading.lock.debian.index import FetchedSuite, SuiteRequest, fetch_suite, read_libraries
 from lading.lock.debian.mirror import Mirrors, discover_mirrors
 from lading.lock.debian.packages import Package
 from lading.lock.debian.solver import Universe, solve
@@ -62,6 +63,30 @@ class DebianResolution:
         return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suites:
+    """A suite with its updates and security updates, as signed today: one reading for several questions."""
+
+    universe: Universe
+    fetched: tuple[FetchedSuite, ...]
+    warnings: tuple[str, ...]
+    waived: bool
+    read_libraries: Callable[[], LibraryIndex | None] = field(repr=False)
+    """The suite's own library index; None where the mirror has none. Raises FetchFailed, DigestMismatch."""
+
+    def resolve(self, wanted: Iterable[str]) -> DebianResolution:
+        """The closure of `wanted`. Raises ResolutionFailed."""
+        closure = solve(wanted, self.universe)
+        return DebianResolution(
+            packages=tuple(_locked(package) for package in closure.packages.values()),
+            suites=tuple(one.locked for one in self.fetched),
+            warnings=self.warnings,
+            waived=self.waived,
+            needs=closure.needs,
+            roots=closure.roots,
+        )
+
+
 def resolve_packages(
     *,
     suite: str,
@@ -74,9 +99,33 @@ def resolve_packages(
 ) -> DebianResolution:
     """The closure of `wanted` over `suite`, its updates and its security updates.
 
+    Raises what `read_suites` raises, and ResolutionFailed.
+    """
+    suites = read_suites(
+        suite=suite,
+        architecture=architecture,
+        store=store,
+        environment=environment,
+        offline=offline,
+        allow_expired=allow_expired,
+    )
+    return suites.resolve(wanted)
+
+
+def read_suites(
+    *,
+    suite: str,
+    architecture: str,
+    store: Store,
+    environment: Mapping[str, str],
+    offline: bool = False,
+    allow_expired: bool = False,
+) -> Suites:
+    """The signed indexes of `suite`, its updates and its security updates.
+
     Debian's word for the architecture: `amd64`, `arm64`. `allow_expired` is for snapshots: it waives expiry
     and rollback, with a warning each. Raises OutsideError (no mirror), FetchFailed, SignatureRefused,
-    DigestMismatch, ResolutionFailed, UsageError.
+    DigestMismatch, UsageError.
     """
     if architecture not in _ARCHITECTURES:
         raise UsageError(f"unknown Debian architecture {architecture!r}; known: {', '.join(_ARCHITECTURES)}")
@@ -95,14 +144,17 @@ def resolve_packages(
     warnings = () if mirrors.security else (_NO_SECURITY.format(suite=suite),)
     fetched = _fetch_suites(requests, mirrors, store, environment, offline=offline)
     suite_warnings = [warning for one in fetched for warning in one.warnings]
-    closure = solve(wanted, Universe([one.index for one in fetched], architecture))
-    return DebianResolution(
-        packages=tuple(_locked(package) for package in closure.packages.values()),
-        suites=tuple(one.locked for one in fetched),
+
+    def libraries() -> LibraryIndex | None:
+        with open_reader(mirrors, store, environment, offline=offline) as reader:
+            return read_libraries(fetched[0], reader=reader, store=store)
+
+    return Suites(
+        universe=Universe([one.index for one in fetched], architecture),
+        fetched=tuple(fetched),
         warnings=(*warnings, *suite_warnings),
         waived=any("allowed on purpose" in warning for warning in suite_warnings),
-        needs=closure.needs,
-        roots=closure.roots,
+        read_libraries=libraries,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import gzip
 import hashlib
 import lzma
 import subprocess
@@ -76,6 +77,7 @@ class Mirror:
         archive_suite: str = "oldstable",
         architecture: str = "amd64",
         text: bytes | None = None,
+        contents: bytes | None = None,
     ) -> Path:
         """Returns the suite's folder."""
         text = self.index_text() if text is None else text
@@ -83,9 +85,14 @@ class Mirror:
         name = f"main/binary-{architecture}/Packages"
         packed = lzma.compress(text)
         files = {name: text, f"{name}.xz": packed}
+        if contents is not None:
+            files[f"main/Contents-{architecture}.gz"] = gzip.compress(contents)
         path = folder / f"{name}.xz"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(packed)
+        if contents is not None:
+            listed = f"main/Contents-{architecture}.gz"
+            (folder / listed).write_bytes(files[listed])
         digest = hashlib.sha256(packed).hexdigest()
         if by_hash:
             hashed = path.parent / "by-hash/SHA256" / digest

@@ -12,6 +12,9 @@ _MACHINES = {0x3E: "x86_64", 0xB7: "aarch64", 0x03: "i386", 0x28: "arm"}
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME = 0, 1, 5, 10, 14
 _MOST_ENTRIES = 4096
+_MOST_SEGMENTS = 4096
+_LONGEST_NAME_BYTES = 4096
+"""Bounds for hostile files: what is longer is no name that a linker would look for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ def _read(view: memoryview) -> ElfNeeds:
     (machine,) = struct.unpack_from("<H", view, 18)
     (table,) = struct.unpack_from("<Q", view, 32)
     entry_bytes, count = struct.unpack_from("<HH", view, 54)
-    if entry_bytes != 56:
+    if entry_bytes != 56 or count > _MOST_SEGMENTS:
         raise ValueError("unknown program header")
     segments: list[tuple[int, int, int]] = []
     dynamic: tuple[int, int] | None = None
@@ -79,4 +82,8 @@ def _file_offset(address: int, segments: list[tuple[int, int, int]]) -> int:
 def _string(view: memoryview, table: int, size: int, offset: int) -> str:
     if not 0 <= offset < size or table + size > len(view):
         raise ValueError("a name outside the string table")
-    return bytes(view[table + offset : table + size]).partition(b"\0")[0].decode("utf-8", errors="replace")
+    longest = bytes(view[table + offset : table + min(size, offset + _LONGEST_NAME_BYTES)])
+    name, end, _ = longest.partition(b"\0")
+    if not end:
+        raise ValueError("a name without an end")
+    return name.decode("utf-8", errors="replace")

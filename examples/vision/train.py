@@ -1,0 +1,28 @@
+"""Counts the shapes in a picture: the least that needs OpenCV, and the libraries of the system behind it."""
+
+import json
+import os
+from pathlib import Path
+
+import cv2
+
+OUTPUTS = Path(os.environ.get("LADING_OUTPUTS", "out"))
+THRESHOLD = int(os.environ.get("THRESHOLD", "128"))
+PICTURE = Path(__file__).parent / "shapes.png"
+
+
+def main() -> None:
+    grey = cv2.imread(str(PICTURE), cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        raise SystemExit(f"{PICTURE.name} cannot be read")
+    _, shapes = cv2.threshold(cv2.GaussianBlur(grey, (5, 5), 0), THRESHOLD, 255, cv2.THRESH_BINARY)
+    outlines, _ = cv2.findContours(shapes, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    metrics = {"shapes": len(outlines), "covered": cv2.countNonZero(shapes) / shapes.size}
+    OUTPUTS.mkdir(exist_ok=True)
+    (OUTPUTS / "metrics.json").write_text(json.dumps(metrics))
+    cv2.imwrite(str(OUTPUTS / "found.png"), shapes)
+    print(f"OpenCV {cv2.__version__} sees {metrics['shapes']} shapes")
+
+
+if __name__ == "__main__":
+    main()
