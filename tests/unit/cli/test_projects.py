@@ -57,7 +57,7 @@ def test_runs_and_models_are_of_the_project_in_this_folder(lading: Lading, folde
     assert ids(lading("runs", "--json", "--all").stdout) == ["bbbb", "aaaa"]
     assert lading("models").stdout == ""
     assert "of other projects: --all" in lading("models").stderr
-    assert lading("models", "other").stdout == lading("models", "--all").stdout != ""
+    assert lading("models", "other", "--json").stdout == lading("models", "--all", "--json").stdout != ""
     assert lading("services").status == lading("ps").status == 0
 
 
