@@ -41,6 +41,7 @@ def measure_layers(wheels: Sequence[Path], workers: int) -> float:
             open_wheel=lambda wheel: LocalFile(paths[wheel.filename]),
             fetch_packages=_none,
             fetch_standalone=_none_standalone,
+            fetch_layers=_none_layers,
         )
         job = LayerJob(store=store, sources=sources, platform=Platform.parse("linux/amd64"), workers=1)
         began = time.perf_counter()
@@ -97,6 +98,10 @@ def _none(packages: tuple[LockedPackage, ...]) -> Mapping[str, Path]:
 
 def _none_standalone(interpreter: LockedInterpreter) -> NoReturn:
     raise AssertionError("layers of wheels need no interpreter")
+
+
+def _none_layers(reference: str, layers: object) -> None:
+    raise AssertionError("wheels need no base image")
 
 
 if __name__ == "__main__":

@@ -112,7 +112,13 @@ def _fitting_lock(
 def layer_states(store: Store, plan: Plan, lock: Lock) -> list[LayerState]:
     """What the store has of each layer. Reads records only."""
     from lading.image.build import cached_layer
-    from lading.image.spec import PackagesLayer, StandaloneLayer, WheelsLayer
+    from lading.image.spec import (
+        AddedPackagesLayer,
+        ForeignLayer,
+        PackagesLayer,
+        StandaloneLayer,
+        WheelsLayer,
+    )
     from lading.oci.digest import Digest
 
     locked = {layer.key: layer.size_bytes for layer in lock.layers}
@@ -123,7 +129,9 @@ def layer_states(store: Store, plan: Plan, lock: Lock) -> list[LayerState]:
         match spec:
             case WheelsLayer():
                 needs = [(wheel.sha256, wheel.size_bytes) for wheel in spec.wheels]
-            case PackagesLayer():
+            case ForeignLayer():
+                needs = [(spec.layer.digest.hex, spec.layer.size_bytes)]
+            case PackagesLayer() | AddedPackagesLayer():
                 needs = [(package.sha256, package.size_bytes) for package in spec.packages]
             case StandaloneLayer():
                 needs = [(spec.interpreter.sha256 or "", spec.interpreter.size_bytes or 0)]
@@ -257,9 +265,20 @@ def _cuda_lines(cuda: LockedCuda | None, driver: str | None) -> list[str]:
 
 
 def _system_row(kind: str, states: list[LayerState]) -> tuple[str, str, str] | None:
-    state = next((state for state in states if state.kind == kind), None)
-    if state is None:
+    found = [state for state in states if state.kind == kind]
+    if not found:
         return None
+    if len(found) > 1:  # a base image of several layers
+        title = found[0].title.partition(" ")[2].rpartition(" ")[0]
+        size_bytes = sum(state.size_bytes or 0 for state in found)
+        missing_bytes = sum(state.fetch_bytes for state in found)
+        count = format_count(len(found), "layer")
+        return (
+            kind,
+            f"{title}  {format_size(size_bytes)}, {count}",
+            _where(not missing_bytes, missing_bytes),
+        )
+    state = found[0]
     label = "python" if kind == "interpreter" else kind
     title = state.title.partition(" ")[2]
     size = f"  {format_size(state.size_bytes)}" if state.size_bytes is not None else ""
@@ -296,12 +315,12 @@ def _packages_rows(
     project: Project, plan: Plan, variant: LockedVariant, states: list[LayerState]
 ) -> list[tuple[str, str, str]]:
     """The layer of Debian packages, what was asked for, and what was added and why."""
-    from lading.image.spec import PackagesLayer
+    from lading.image.spec import AddedPackagesLayer, PackagesLayer
 
     found = [
         (spec, state)
         for spec, state in zip(plan.layers, states, strict=True)
-        if isinstance(spec, PackagesLayer) and spec.kind == "apt"
+        if isinstance(spec, PackagesLayer | AddedPackagesLayer) and spec.kind == "apt"
     ]
     if not found:
         return []

@@ -52,7 +52,9 @@ def assemble(
     manifest = Manifest(
         config=Descriptor(media_type=MEDIA_CONFIG, digest=Digest.of(body), size_bytes=len(body)),
         layers=tuple(
-            Descriptor(media_type=media_type, digest=layer.digest, size_bytes=layer.size_bytes)
+            Descriptor(
+                media_type=layer.media_type or media_type, digest=layer.digest, size_bytes=layer.size_bytes
+            )
             for layer in layers
         ),
     )

@@ -20,13 +20,16 @@ from lading.errors import DigestMismatch, LadingError, OutsideError
 from lading.image.assemble import assemble, created_time
 from lading.image.built import image_record, load_image
 from lading.image.conflicts import find_conflicts
+from lading.image.foreign import foreign_record
 from lading.image.layer.recompress import MEDIA_TYPES, recompress
 from lading.image.model import Image, LayerRecord
 from lading.image.plan import Plan
 from lading.image.request import BuildListener, Compression
 from lading.image.spec import (
+    AddedPackagesLayer,
     BytecodeLayer,
     FilesLayer,
+    ForeignLayer,
     LayerSpec,
     PackagesLayer,
     StandaloneLayer,
@@ -107,6 +110,9 @@ def build(
 
 def cached_layer(store: Store, spec: LayerSpec) -> LayerRecord | None:
     """What `spec` came out as, if its blob is in the store at its full size and its index is there."""
+    if isinstance(spec, ForeignLayer):
+        there = store.blobs.size_bytes(spec.layer.digest) == spec.layer.size_bytes
+        return foreign_record(spec) if there else None
     document = store.layers.get(spec.key)
     if document is None:
         return None
@@ -123,10 +129,14 @@ def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord
     """
     if request.elsewhere is None:
         return {}
-    locked = {layer.key: layer for layer in request.lock.layers}
+    foreign = [foreign_record(spec) for spec in request.plan.layers if isinstance(spec, ForeignLayer)]
+    locked = {
+        layer.key: layer for layer in (*request.lock.layers, *lockable_layers(foreign, with_foreign=True))
+    }
     specs = {spec.key: spec for spec in request.plan.layers if cached_layer(store, spec) is None}
     there = request.elsewhere([locked[key] for key in specs if key in locked])
     remote = {key for key in specs if key in locked and locked[key].digest in there}
+    media_types = {record.key: record.media_type for record in foreign}
     for key, spec in specs.items():
         if isinstance(spec, BytecodeLayer) and key not in remote:
             remote -= {source.key for source in spec.sources}
@@ -140,6 +150,7 @@ def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord
             size_bytes=locked[key].size_bytes,
             unpacked_bytes=0,
             file_count=0,
+            media_type=media_types.get(key),
         )
         for key in remote
     }
@@ -159,7 +170,8 @@ def _layers(
     listener.started(specs, missing, sum(_weight(spec) for spec in missing))
     platform = Platform.parse(request.plan.platform)
     job = LayerJob(store=store, sources=sources, platform=platform, workers=request.workers)
-    first = [spec for spec in missing if not isinstance(spec, BytecodeLayer | PackagesLayer)]
+    one_by_one = BytecodeLayer | PackagesLayer | ForeignLayer | AddedPackagesLayer
+    first = [spec for spec in missing if not isinstance(spec, one_by_one)]
     _write_all(job, sorted(first, key=_weight, reverse=True), request.workers, records, listener)
     # These compile with all workers themselves, and bytecode needs the layers of its modules first.
     for spec in missing:
@@ -175,7 +187,9 @@ def _weight(spec: LayerSpec) -> int:
     match spec:
         case WheelsLayer():
             return sum(wheel.size_bytes for wheel in spec.wheels)
-        case PackagesLayer():
+        case ForeignLayer():
+            return spec.layer.size_bytes
+        case PackagesLayer() | AddedPackagesLayer():
             return sum(package.size_bytes for package in spec.packages)
         case FilesLayer():
             return sum(file.size_bytes for file in spec.files)
@@ -286,8 +300,11 @@ def _check_against_lock(lock: Lock, records: tuple[LayerRecord, ...]) -> None:
             )
 
 
-def lockable_layers(records: Sequence[LayerRecord]) -> tuple[LockedLayer, ...]:
-    """The layers worth locking: those that do not change with the project's code or with lading itself."""
+def lockable_layers(records: Sequence[LayerRecord], *, with_foreign: bool = False) -> tuple[LockedLayer, ...]:
+    """The layers worth locking: those that do not change with the project's code or with lading itself.
+
+    A base image's layers are locked as part of that image.
+    """
     return tuple(
         LockedLayer(
             key=record.key,
@@ -297,5 +314,5 @@ def lockable_layers(records: Sequence[LayerRecord]) -> tuple[LockedLayer, ...]:
             size_bytes=record.size_bytes,
         )
         for record in records
-        if record.kind not in ("code", "runtime")
+        if record.kind not in ("code", "runtime") and (with_foreign or record.media_type is None)
     )

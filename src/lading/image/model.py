@@ -29,6 +29,8 @@ class LayerRecord:
     unpacked_bytes: int
     file_count: int
     warnings: tuple[str, ...] = ()
+    media_type: str | None = None
+    """Of a layer of somebody else's; None: as all layers of the image."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -41,6 +43,7 @@ class LayerRecord:
             "unpacked_bytes": self.unpacked_bytes,
             "file_count": self.file_count,
             "warnings": list(self.warnings),
+            **({"media_type": self.media_type} if self.media_type is not None else {}),
         }
 
     @classmethod
@@ -55,6 +58,7 @@ class LayerRecord:
             unpacked_bytes=document["unpacked_bytes"],
             file_count=document["file_count"],
             warnings=tuple(document["warnings"]),
+            media_type=document.get("media_type"),
         )
 
 

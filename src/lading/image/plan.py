@@ -19,15 +19,18 @@ from lading.image.spec import (
     CODE,
     RUNTIME,
     VENV,
+    AddedPackagesLayer,
     BytecodeLayer,
     FilesLayer,
+    ForeignLayer,
     LayerSpec,
     PackagesLayer,
     StandaloneLayer,
     VenvLayer,
     WheelsLayer,
 )
-from lading.lock.model import LockedCuda, LockedPackage, LockedVariant, LockedWheel
+from lading.lock.model import LockedBase, LockedCuda, LockedPackage, LockedVariant, LockedWheel
+from lading.oci.reference import Reference
 from lading.project.model import ImageSettings
 
 
@@ -130,9 +133,14 @@ def _cuda_environment(cuda: LockedCuda | None) -> dict[str, str]:
     }
 
 
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
 def _environment(inputs: PlanInputs, cuda: LockedCuda | None) -> tuple[tuple[str, str], ...]:
+    base = dict(inputs.variant.base.env) if inputs.variant.base is not None else {}
     fixed = {
-        "PATH": f"/{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        **base,
+        "PATH": f"/{VENV}/bin:{base.get('PATH') or _DEFAULT_PATH}",
         "LANG": "C.UTF-8",
         "VIRTUAL_ENV": f"/{VENV}",
         "PYTHONUNBUFFERED": "1",
@@ -154,21 +162,26 @@ def _by_role(inputs: PlanInputs) -> dict[str, tuple[LockedPackage, ...]]:
 
 def _system_layers(inputs: PlanInputs) -> list[LayerSpec]:
     interpreter = inputs.variant.interpreter
+    base = inputs.variant.base
     settings = inputs.settings
     roles = _by_role(inputs)
-    layers: list[LayerSpec] = [
-        PackagesLayer(
-            kind="base",
-            title=f"base {settings.base}",
-            below=(),
-            packages=roles["base"],
-            flavour=settings.flavour,
+    layers: list[LayerSpec] = []
+    if base is not None:
+        layers += _foreign_layers(base)
+    else:
+        layers.append(
+            PackagesLayer(
+                kind="base",
+                title=f"base {settings.base}",
+                below=(),
+                packages=roles["base"],
+                flavour=settings.flavour,
+            )
         )
-    ]
     title = f"python {interpreter.build}"
     if interpreter.provider == "standalone":
         layers.append(StandaloneLayer(kind="interpreter", title=title, interpreter=interpreter))
-    else:
+    elif interpreter.provider == "debian":
         layers.append(
             PackagesLayer(
                 kind="interpreter",
@@ -185,9 +198,22 @@ def _system_layers(inputs: PlanInputs) -> list[LayerSpec]:
             title=f"/{VENV}",
             python_version=interpreter.version,
             executable=interpreter.executable,
+            sees_base=base is not None and bool(base.held),
+            environment=base.environment if base is not None else "",
         )
     )
     return layers
+
+
+def _foreign_layers(base: LockedBase) -> list[ForeignLayer]:
+    name = Reference.parse(base.reference).familiar
+    count = len(base.layers)
+    return [
+        ForeignLayer(
+            kind="base", title=f"base {name} {number}/{count}", layer=layer, reference=base.reference
+        )
+        for number, layer in enumerate(base.layers, 1)
+    ]
 
 
 def _apt_layer(inputs: PlanInputs) -> list[LayerSpec]:
@@ -196,6 +222,16 @@ def _apt_layer(inputs: PlanInputs) -> list[LayerSpec]:
         return []
     added = (one.name for one in inputs.variant.added_to(inputs.target))
     names = ", ".join(dict.fromkeys((*inputs.settings.apt, *added)))
+    if inputs.variant.base is not None:
+        return [
+            AddedPackagesLayer(
+                kind="apt",
+                title=f"apt {names}",
+                base=inputs.variant.base,
+                packages=roles["apt"],
+                flavour=inputs.settings.flavour,
+            )
+        ]
     return [
         PackagesLayer(
             kind="apt",
@@ -230,7 +266,12 @@ def _bytecode_layers(
 
     def layer(title: str, *sources: WheelsLayer) -> BytecodeLayer:
         return BytecodeLayer(
-            kind="bytecode", title=title, sources=sources, interpreter=interpreter, toolchain=toolchain
+            kind="bytecode",
+            title=title,
+            sources=sources,
+            interpreter=interpreter,
+            toolchain=toolchain,
+            base=inputs.variant.base if interpreter.provider == "base" else None,
         )
 
     large = [

@@ -19,6 +19,7 @@ from lading.image.output.provenance import MEDIA_PROVENANCE
 from lading.image.output.sbom import MEDIA_SBOM
 from lading.image.request import BuildContext, BuildOptions
 from lading.image.target import build_target
+from lading.lock.base.image import is_registry_image
 from lading.lock.model import LockedLayer
 from lading.oci.digest import Digest
 from lading.oci.manifest import MEDIA_MANIFEST, Descriptor
@@ -88,6 +89,7 @@ class Pusher:
             store=self.context.store,
             progress=progress,
             supply=self._supply,
+            mount_from=self._base_repositories(),
         )
         moved = Moved()
         if self.registry.find_manifest(self.destination.at(image.digest)) is None:
@@ -101,12 +103,25 @@ class Pusher:
         return Published(reference=reference, moved=moved + pushed.moved)
 
     def _elsewhere(self, layers: Sequence[LockedLayer]) -> frozenset[Digest]:
-        repository = self.destination.repository
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="head") as pool:
-            sizes = pool.map(lambda layer: self.registry.blob_size_bytes(repository, layer.digest), layers)
-            # Another size than the lock's is no such layer: it is made here, and compared with the lock.
-            pairs = zip(layers, sizes, strict=True)
-            return frozenset(layer.digest for layer, size in pairs if size == layer.size_bytes)
+            found = pool.map(self._is_there, layers)
+            return frozenset(layer.digest for layer, there in zip(layers, found, strict=True) if there)
+
+    def _is_there(self, layer: LockedLayer) -> bool:
+        """Where the image goes, or in the base image's own repository there, from which it is mounted."""
+        places = (self.destination.repository, *(self._base_repositories() if layer.kind == "base" else ()))
+        # Another size than the lock's is no such layer: it is made here, and compared with the lock.
+        return any(
+            self.registry.blob_size_bytes(repository, layer.digest) == layer.size_bytes
+            for repository in places
+        )
+
+    def _base_repositories(self) -> tuple[str, ...]:
+        base = self.project.image.base
+        if not is_registry_image(base):
+            return ()
+        reference = Reference.parse(base)
+        return (reference.repository,) if reference.registry == self.destination.registry else ()
 
     def _supply(self, missing: Sequence[Digest]) -> None:
         self.context.listener.warned(

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lading.image.layer.recipe import recipe_digest
-from lading.lock.model import LockedInterpreter, LockedPackage, LockedWheel
+from lading.lock.model import (
+    LockedBase,
+    LockedBaseLayer,
+    LockedInterpreter,
+    LockedPackage,
+    LockedWheel,
+)
 from lading.oci.json import canonical_json
 
 VENV = "opt/venv"
@@ -67,6 +73,37 @@ class PackagesLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignLayer:
+    """A layer of a registry image that is the base: taken as it is, never written here."""
+
+    kind: str
+    title: str
+    layer: LockedBaseLayer
+    reference: str
+    """Where it can be had."""
+
+    @property
+    def key(self) -> str:
+        return _key(self.kind, {"digest": self.layer.digest, "diff_id": self.layer.diff_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedPackagesLayer:
+    """Debian packages unpacked over a registry image."""
+
+    kind: str
+    title: str
+    base: LockedBase
+    packages: tuple[LockedPackage, ...]
+    flavour: str
+
+    @property
+    def key(self) -> str:
+        identity = {"base": self.base.digest, "packages": _package_rows(self.packages)}
+        return _key(self.kind, {**identity, "flavour": self.flavour, "rules": [EFFECTS_RULE]})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StandaloneLayer:
     """A relocatable Python build (python-build-standalone) under /usr/local, with its bytecode."""
 
@@ -88,10 +125,17 @@ class VenvLayer:
     title: str
     python_version: str
     executable: str
+    sees_base: bool = False
+    """The packages of the interpreter below can be imported too."""
+    environment: str = ""
+    """And those of this virtual environment of the base image."""
 
     @property
     def key(self) -> str:
-        return _key(self.kind, {"python": self.python_version, "executable": self.executable})
+        identity: dict[str, Any] = {"python": self.python_version, "executable": self.executable}
+        if self.sees_base:
+            identity |= {"sees_base": True, "environment": self.environment}
+        return _key(self.kind, identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +167,8 @@ class BytecodeLayer:
     interpreter: LockedInterpreter
     toolchain: tuple[LockedPackage, ...]
     """Packages that hold the interpreter and all it needs to run; empty for a standalone build."""
+    base: LockedBase | None = None
+    """The image that holds the interpreter, where a base image does."""
 
     @property
     def key(self) -> str:
@@ -169,4 +215,13 @@ class FilesLayer:
         )
 
 
-LayerSpec = PackagesLayer | StandaloneLayer | VenvLayer | WheelsLayer | BytecodeLayer | FilesLayer
+LayerSpec = (
+    PackagesLayer
+    | ForeignLayer
+    | AddedPackagesLayer
+    | StandaloneLayer
+    | VenvLayer
+    | WheelsLayer
+    | BytecodeLayer
+    | FilesLayer
+)

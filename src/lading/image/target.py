@@ -29,9 +29,18 @@ from lading.image.write import Sources
 from lading.lock.access import open_fetcher
 from lading.lock.check import add_layers, check_lock
 from lading.lock.lockfile import lock_identity, read_lock, write_lock
-from lading.lock.model import Lock, LockedInterpreter, LockedPackage, LockedVariant, LockedWheel
+from lading.lock.model import (
+    Lock,
+    LockedBaseLayer,
+    LockedInterpreter,
+    LockedPackage,
+    LockedVariant,
+    LockedWheel,
+)
 from lading.oci.digest import Digest
+from lading.oci.manifest import Descriptor
 from lading.oci.platform import Platform, host_platform
+from lading.oci.reference import Reference
 from lading.project.model import CodeKind, ImageSettings, Project
 from lading.store import Store
 from lading.store.atomic import temporary_name
@@ -267,8 +276,24 @@ def open_sources(project: Project, context: BuildContext, *, offline: bool) -> I
     def standalone(interpreter: LockedInterpreter) -> Path:
         return _standalone(store, fetcher, interpreter)
 
+    def layers(reference: str, wanted: tuple[LockedBaseLayer, ...]) -> None:
+        from lading.registry.pull import fetch_layers
+
+        missing = [layer for layer in wanted if store.blobs.size_bytes(layer.digest) != layer.size_bytes]
+        if missing:
+            blobs = [
+                Descriptor(media_type=layer.media_type, digest=layer.digest, size_bytes=layer.size_bytes)
+                for layer in missing
+            ]
+            fetch_layers(Reference.parse(reference), blobs, store, environment, offline=offline)
+
     try:
-        yield Sources(open_wheel=wheel_source, fetch_packages=packages, fetch_standalone=standalone)
+        yield Sources(
+            open_wheel=wheel_source,
+            fetch_packages=packages,
+            fetch_standalone=standalone,
+            fetch_layers=layers,
+        )
     finally:
         fetcher.close()
 

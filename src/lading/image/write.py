@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lading.errors import InternalError, ProjectError
-from lading.image.debian import debian_layers, debian_tree
+from lading.image.debian import debian_layers, debian_tree, layer_over
+from lading.image.foreign import base_tree, foreign_record, interpreter_tree
 from lading.image.layer.contents import layer_index, read_files
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.image.layer.writer import LayerWriter, Progress
@@ -18,8 +19,10 @@ from lading.image.python.standalone import standalone_tree
 from lading.image.python.toolchain import Toolchain, prepare_toolchain
 from lading.image.spec import (
     VENV,
+    AddedPackagesLayer,
     BytecodeLayer,
     FilesLayer,
+    ForeignLayer,
     LayerSpec,
     PackagesLayer,
     StandaloneLayer,
@@ -27,12 +30,13 @@ from lading.image.spec import (
     WheelsLayer,
 )
 from lading.image.wheels_layer import OpenWheel, write_wheels
-from lading.lock.model import LockedInterpreter, LockedPackage
+from lading.lock.model import LockedBase, LockedBaseLayer, LockedInterpreter, LockedPackage
 from lading.oci.digest import Digest
 from lading.oci.platform import Platform
 from lading.store import Store
 
 FetchPackages = Callable[[tuple[LockedPackage, ...]], Mapping[str, Path]]
+FetchLayers = Callable[[str, tuple[LockedBaseLayer, ...]], None]
 FetchStandalone = Callable[[LockedInterpreter], Path]
 
 
@@ -43,6 +47,8 @@ class Sources:
     open_wheel: OpenWheel
     fetch_packages: FetchPackages
     fetch_standalone: FetchStandalone
+    fetch_layers: FetchLayers
+    """Brings layers of a base image into the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,9 @@ class LayerJob:
 
     def write(self, spec: LayerSpec) -> LayerRecord:
         """Write the layer, record and index it. Idempotent: the same spec gives the same blob."""
+        if isinstance(spec, ForeignLayer):
+            self.sources.fetch_layers(spec.reference, (spec.layer,))
+            return foreign_record(spec)
         with self.store.blobs.writer() as blob:
             writer = LayerWriter(blob, progress=self.progress)
             warnings = self._fill(spec, writer)
@@ -82,6 +91,17 @@ class LayerJob:
                 return write_wheels(spec, writer, self.sources.open_wheel)
             case PackagesLayer():
                 self._packages(spec, writer)
+            case AddedPackagesLayer():
+                writer.entries(
+                    layer_over(
+                        self._base_tree(spec.base),
+                        self._opened(spec.packages),
+                        flavour=spec.flavour,
+                        staging=self.store.staging,
+                    )
+                )
+            case ForeignLayer():
+                raise InternalError(f"{spec.title} is not written here")
             case StandaloneLayer():
                 self._standalone(spec, writer)
             case VenvLayer():
@@ -153,6 +173,15 @@ class LayerJob:
         if spec.interpreter.provider == "standalone":
             files = standalone_tree(self.sources.fetch_standalone(spec.interpreter))
             toolchain = self._standalone_toolchain(spec.interpreter, files)
+        elif spec.base is not None:
+            base, interpreter = spec.base, spec.interpreter
+            toolchain = prepare_toolchain(
+                self.store,
+                base.digest.hex,
+                _LazyTree(lambda: self._base_interpreter(base, interpreter.executable)),
+                executable=interpreter.executable,
+                platform=self.platform,
+            )
         else:
             tree = _LazyTree(lambda: self._tree(spec.toolchain, "standard"))
             toolchain = self._toolchain(spec.toolchain, spec.interpreter, tree)
@@ -185,6 +214,14 @@ class LayerJob:
         with Compiler(toolchain, self.workers) as compiler:
             for path, compiled in compiler.compile_all(modules):
                 writer.file(cache_path(path, interpreter.version), compiled, mode=0o644)
+
+    def _base_tree(self, base: LockedBase) -> dict[str, TreeEntry]:
+        self.sources.fetch_layers(base.reference, base.layers)
+        return base_tree(self.store, base)
+
+    def _base_interpreter(self, base: LockedBase, executable: str) -> dict[str, TreeEntry]:
+        self.sources.fetch_layers(base.reference, base.layers)
+        return interpreter_tree(self.store, base, executable)
 
     def _opened(self, packages: tuple[LockedPackage, ...]) -> list[tuple[LockedPackage, Path]]:
         paths = self.sources.fetch_packages(packages)
@@ -224,7 +261,8 @@ class _LazyTree(Mapping[str, TreeEntry]):
 def _venv_entries(spec: VenvLayer) -> Iterator[TreeEntry]:
     """The few files that make a prefix a virtual environment (PEP 405)."""
     home, _, _ = spec.executable.rpartition("/")
-    config = f"home = {home}\ninclude-system-site-packages = false\nversion = {spec.python_version}\n"
+    below = "true" if spec.sees_base else "false"
+    config = f"home = {home}\ninclude-system-site-packages = {below}\nversion = {spec.python_version}\n"
     yield TreeEntry(path=f"{VENV}/pyvenv.cfg", kind=EntryKind.FILE, mode=0o644, content=config.encode())
     for name, target in (
         ("python", spec.executable),
@@ -234,6 +272,11 @@ def _venv_entries(spec: VenvLayer) -> Iterator[TreeEntry]:
         yield TreeEntry(path=f"{VENV}/bin/{name}", kind=EntryKind.SYMLINK, mode=0o777, link_target=target)
     site_packages = f"{VENV}/lib/python{spec.python_version}/site-packages"
     yield TreeEntry(path=site_packages, kind=EntryKind.DIRECTORY, mode=0o755)
+    if spec.sees_base and spec.environment not in ("", f"/{VENV}"):
+        line = f"{spec.environment}/lib/python{spec.python_version}/site-packages\n"
+        yield TreeEntry(
+            path=f"{site_packages}/base.pth", kind=EntryKind.FILE, mode=0o644, content=line.encode()
+        )
 
 
 def _file_entries(spec: FilesLayer) -> Iterator[TreeEntry]:

@@ -39,8 +39,8 @@ class TargetNeeds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Additions:
-    added: tuple[AddedPackage, ...]
-    warnings: tuple[str, ...]
+    added: tuple[AddedPackage, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def by_target(self) -> dict[str, tuple[str, ...]]:
         targets = sorted({target for one in self.added for target in one.targets})

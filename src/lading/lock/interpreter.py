@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from lading.errors import FetchFailed, ProjectError, ResolutionFailed
 from lading.fetch.address import display_url
 from lading.fetch.transport import HttpStatus
-from lading.lock.model import LockedInterpreter, LockedPackage
+from lading.lock.model import LockedBase, LockedInterpreter, LockedPackage
 from lading.lock.uv import Uv
 from lading.oci.platform import Platform
 from lading.project.keys import SUITES
@@ -23,20 +23,43 @@ from lading.project.model import ImageSettings
 
 if TYPE_CHECKING:
     from lading.fetch.http import Fetcher
+    from lading.lock.base.probe import FoundPython
+
 STANDALONE_EXECUTABLE = "/opt/python/bin/python{version}"
 _LARGEST_CHECKSUMS_BYTES = 4 << 20
 _UPSTREAM = re.compile(r"(?:\d+:)?(\d+\.\d+\.\d+)")
 
 
+def choose_base_provider(settings: ImageSettings, found: FoundPython | None) -> str:
+    """`base` or `standalone`, for a base image whose Python is `found`. Raises ProjectError."""
+    wanted = settings.python
+    fits = found is not None and wanted in ("", found.version)
+    if settings.interpreter == "base" and not fits:
+        there = f"Python {found.version}" if found is not None else "no Python on its PATH"
+        raise ProjectError(
+            f"the base image {settings.base} has {there}"
+            + (f", and {wanted} is asked for" if found is not None else ""),
+            place="[image] interpreter",
+            hints=('interpreter = "standalone"',),
+        )
+    if settings.interpreter == "standalone":
+        return "standalone"
+    return "base" if fits else "standalone"
+
+
+def base_interpreter(found: FoundPython, base: LockedBase) -> LockedInterpreter:
+    """The base image's own Python: its build is the image's, byte for byte."""
+    return LockedInterpreter(
+        provider="base",
+        version=found.version,
+        build=f"{found.exact} of {base.digest}",
+        executable=found.executable,
+    )
+
+
 def choose_provider(settings: ImageSettings) -> str:
     """`debian` or `standalone`. Raises ProjectError for a provider that cannot give this Python."""
-    kind, _, suite = settings.base.partition(":")
-    if settings.interpreter == "base" or kind != "debian":
-        raise ProjectError(
-            f"the Python inside the base image {settings.base} cannot be used yet: "
-            "this lading builds on Debian suites",
-            hints=('base = "debian:bookworm"',),
-        )
+    _, _, suite = settings.base.partition(":")
     offered = SUITES.get(suite)
     if settings.interpreter == "debian" and offered != settings.python:
         raise ProjectError(

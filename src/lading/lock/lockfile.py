@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from lading.errors import ProjectError
@@ -16,6 +16,8 @@ from lading.lock.model import (
     LOCK_FORMAT,
     AddedPackage,
     Lock,
+    LockedBase,
+    LockedBaseLayer,
     LockedCuda,
     LockedInterpreter,
     LockedLayer,
@@ -25,13 +27,13 @@ from lading.lock.model import (
     LockedWheel,
     TargetSelection,
 )
+from lading.lock.table import Damage, Table
 from lading.oci.digest import DiffId, Digest
 from lading.oci.json import canonical_json
 
 LOCK_NAME = "lading.lock"
 _HEADER = "# made by lading; do not edit: run `lading lock`\n\n"
 _REMEDY = ("lading lock",)
-_HEX = re.compile(r"[0-9a-f]{64}")
 _OPTIONAL = {"url", "sha256", "size_bytes"}
 
 
@@ -58,8 +60,8 @@ def read_lock(text: str, place: str) -> Lock:
             hints=("pip install --upgrade lading",),
         )
     try:
-        return _lock(_Table(document, "lock"))
-    except _Damage as damage:
+        return _lock(Table(document, "lock"))
+    except Damage as damage:
         line = _line_of(text, damage.path)
         raise ProjectError(
             f"{place} is damaged: {damage}", place=f"{place}:{line}" if line else place, hints=_REMEDY
@@ -129,10 +131,12 @@ def _variant_document(variant: LockedVariant) -> dict[str, Any]:
         {"name": one.name, "because": one.because, "targets": sorted(one.targets)}
         for one in sorted(variant.added, key=lambda one: one.name)
     ]
+    base = {"base": _base_document(variant.base)} if variant.base is not None else {}
     return {
         "accelerator": variant.accelerator,
         "platform": variant.platform,
         "interpreter": interpreter,
+        **base,
         "target": {name: _selection_document(chosen) for name, chosen in sorted(variant.targets.items())},
         "wheel": [_fields(wheel, _WHEEL_FIELDS) for wheel in sorted(variant.wheels, key=_by_name)],
         "package": [_fields(package, _PACKAGE_FIELDS) for package in sorted(variant.packages, key=_by_name)],
@@ -147,6 +151,27 @@ def _selection_document(chosen: TargetSelection) -> dict[str, Any]:
     return document
 
 
+def _base_document(base: LockedBase) -> dict[str, Any]:
+    return {
+        "reference": base.reference,
+        "digest": str(base.digest),
+        "distribution": base.distribution,
+        "glibc_minor": base.glibc_minor,
+        "environment": base.environment,
+        "env": dict(base.env),
+        "held": dict(sorted(base.held.items())),
+        "layer": [
+            {
+                "digest": str(layer.digest),
+                "diff_id": str(layer.diff_id),
+                "size_bytes": layer.size_bytes,
+                "media_type": layer.media_type,
+            }
+            for layer in base.layers
+        ],
+    }
+
+
 def _by_name(item: LockedWheel | LockedPackage) -> tuple[str, str]:
     return item.name, item.filename
 
@@ -155,86 +180,9 @@ def _fields(value: object, names: Iterable[str]) -> dict[str, Any]:
     return {name: found for name in names if (found := getattr(value, name)) is not None}
 
 
-class _Damage(Exception):
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-
-
-class _Table:
-    """One table being read: every key is taken once, and none may be left."""
-
-    def __init__(self, value: object, path: str) -> None:
-        if not isinstance(value, dict):
-            raise _Damage(path, "a table is expected")
-        self._left: dict[str, Any] = dict(value)
-        self.path = path
-
-    def text(self, key: str) -> str:
-        value = self._take(key, str)
-        assert isinstance(value, str)
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        return self.text(key) if key in self._left else None
-
-    def number(self, key: str) -> int:
-        value = self._take(key, int)
-        if isinstance(value, bool) or value < 0:
-            raise _Damage(f"{self.path}.{key}", "a number of bytes is expected")
-        return int(value)
-
-    def hexadecimal(self, key: str) -> str:
-        value = self.text(key)
-        if _HEX.fullmatch(value) is None:
-            raise _Damage(f"{self.path}.{key}", "64 lower-case hex digits are expected")
-        return value
-
-    def digest(self, key: str) -> str:
-        value = self.text(key)
-        if not value.startswith("sha256:") or _HEX.fullmatch(value[7:]) is None:
-            raise _Damage(f"{self.path}.{key}", "sha256: and 64 lower-case hex digits are expected")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        values = self._take(key, list)
-        if not all(isinstance(value, str) for value in values):
-            raise _Damage(f"{self.path}.{key}", "a list of texts is expected")
-        return tuple(values)
-
-    def has(self, key: str) -> bool:
-        return key in self._left
-
-    def table(self, key: str) -> _Table:
-        return _Table(self._take(key, dict), f"{self.path}.{key}")
-
-    def tables(self, key: str) -> list[_Table]:
-        values = self._take(key, list) if key in self._left else []
-        return [_Table(value, f"{self.path}.{key}[{index}]") for index, value in enumerate(values)]
-
-    def named_tables(self, key: str) -> dict[str, _Table]:
-        values = self._take(key, dict) if key in self._left else {}
-        return {name: _Table(value, f"{self.path}.{key}.{name}") for name, value in values.items()}
-
-    def end(self) -> None:
-        if self._left:
-            raise _Damage(f"{self.path}.{min(self._left)}", "unknown key")
-
-    def _take(self, key: str, kind: type) -> Any:
-        if key not in self._left:
-            raise _Damage(f"{self.path}.{key}", "is missing")
-        value = self._left.pop(key)
-        if not isinstance(value, kind):
-            raise _Damage(f"{self.path}.{key}", f"{_KINDS[kind]} is expected")
-        return value
-
-
-_KINDS: Mapping[type, str] = {str: "a text", int: "a number", list: "a list", dict: "a table"}
-
-
-def _lock(table: _Table) -> Lock:
+def _lock(table: Table) -> Lock:
     if table.number("format") != LOCK_FORMAT:
-        raise _Damage("lock.format", f"{LOCK_FORMAT} is expected")
+        raise Damage("lock.format", f"{LOCK_FORMAT} is expected")
     lock = Lock(
         inputs=table.hexadecimal("inputs"),
         suites=tuple(_suite(one) for one in table.tables("suite")),
@@ -245,7 +193,7 @@ def _lock(table: _Table) -> Lock:
     return lock
 
 
-def _suite(table: _Table) -> LockedSuite:
+def _suite(table: Table) -> LockedSuite:
     suite = LockedSuite(
         suite=table.text("suite"),
         codename=table.text("codename"),
@@ -256,7 +204,7 @@ def _suite(table: _Table) -> LockedSuite:
     return suite
 
 
-def _variant(table: _Table) -> LockedVariant:
+def _variant(table: Table) -> LockedVariant:
     variant = LockedVariant(
         accelerator=table.text("accelerator"),
         platform=table.text("platform"),
@@ -265,21 +213,22 @@ def _variant(table: _Table) -> LockedVariant:
         wheels=tuple(_wheel(one) for one in table.tables("wheel")),
         targets={name: _selection(one) for name, one in table.named_tables("target").items()},
         added=tuple(_added(one) for one in table.tables("added")),
+        base=_base(table.table("base")) if table.has("base") else None,
     )
     table.end()
     if unknown := {one.name for one in variant.added} - {package.name for package in variant.packages}:
-        raise _Damage(f"{table.path}.added", f"package {min(unknown)} is not in the variant")
+        raise Damage(f"{table.path}.added", f"package {min(unknown)} is not in the variant")
     for target, selection in variant.targets.items():
         for kind, names, held in (
             ("wheel", selection.wheels, {wheel.name for wheel in variant.wheels}),
             ("package", selection.packages, {package.name for package in variant.packages}),
         ):
             if unknown := set(names) - held:
-                raise _Damage(f"{table.path}.target.{target}", f"{kind} {min(unknown)} is not in the variant")
+                raise Damage(f"{table.path}.target.{target}", f"{kind} {min(unknown)} is not in the variant")
     return variant
 
 
-def _interpreter(table: _Table) -> LockedInterpreter:
+def _interpreter(table: Table) -> LockedInterpreter:
     interpreter = LockedInterpreter(
         provider=table.text("provider"),
         version=table.text("version"),
@@ -294,7 +243,33 @@ def _interpreter(table: _Table) -> LockedInterpreter:
     return interpreter
 
 
-def _package(table: _Table) -> LockedPackage:
+def _base(table: Table) -> LockedBase:
+    base = LockedBase(
+        reference=table.text("reference"),
+        digest=Digest(table.digest("digest")),
+        layers=tuple(_base_layer(one) for one in table.tables("layer")),
+        environment=table.text("environment"),
+        env=table.text_table("env"),
+        distribution=table.text("distribution"),
+        glibc_minor=table.number("glibc_minor"),
+        held=table.text_table("held"),
+    )
+    table.end()
+    return base
+
+
+def _base_layer(table: Table) -> LockedBaseLayer:
+    layer = LockedBaseLayer(
+        digest=Digest(table.digest("digest")),
+        diff_id=DiffId(table.digest("diff_id")),
+        size_bytes=table.number("size_bytes"),
+        media_type=table.text("media_type"),
+    )
+    table.end()
+    return layer
+
+
+def _package(table: Table) -> LockedPackage:
     package = LockedPackage(
         name=table.text("name"),
         version=table.text("version"),
@@ -309,7 +284,7 @@ def _package(table: _Table) -> LockedPackage:
     return package
 
 
-def _added(table: _Table) -> AddedPackage:
+def _added(table: Table) -> AddedPackage:
     added = AddedPackage(
         name=table.text("name"), because=table.text("because"), targets=table.texts("targets")
     )
@@ -317,7 +292,7 @@ def _added(table: _Table) -> AddedPackage:
     return added
 
 
-def _wheel(table: _Table) -> LockedWheel:
+def _wheel(table: Table) -> LockedWheel:
     wheel = LockedWheel(
         name=table.text("name"),
         version=table.text("version"),
@@ -328,11 +303,11 @@ def _wheel(table: _Table) -> LockedWheel:
     )
     table.end()
     if "/" in wheel.filename or not wheel.filename.endswith(".whl"):
-        raise _Damage(f"{table.path}.filename", "a wheel's file name is expected")
+        raise Damage(f"{table.path}.filename", "a wheel's file name is expected")
     return wheel
 
 
-def _selection(table: _Table) -> TargetSelection:
+def _selection(table: Table) -> TargetSelection:
     selection = TargetSelection(
         wheels=table.texts("wheels"),
         packages=table.texts("packages"),
@@ -342,7 +317,7 @@ def _selection(table: _Table) -> TargetSelection:
     return selection
 
 
-def _cuda(table: _Table) -> LockedCuda:
+def _cuda(table: Table) -> LockedCuda:
     cuda = LockedCuda(
         version=table.text("version"),
         driver=table.text("driver"),
@@ -353,7 +328,7 @@ def _cuda(table: _Table) -> LockedCuda:
     return cuda
 
 
-def _layer(table: _Table) -> LockedLayer:
+def _layer(table: Table) -> LockedLayer:
     layer = LockedLayer(
         key=table.hexadecimal("key"),
         kind=table.text("kind"),

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lading.errors import ProjectError, UsageError
 from lading.fetch.http import Fetcher
 from lading.lock.access import open_fetcher
-from lading.lock.added import ReadNeeds, TargetNeeds, find_additions
+from lading.lock.added import Additions, ReadNeeds, TargetNeeds, find_additions
+from lading.lock.base.image import FoundBase, find_base, is_registry_image
 from lading.lock.check import add_layers, check_lock, inputs_digest
 from lading.lock.compiler import compiler_packages
 from lading.lock.cuda import cuda_facts, needs_of
 from lading.lock.debian.resolve import Suites, read_suites
 from lading.lock.indexes import uv_environment
 from lading.lock.interpreter import (
+    base_interpreter,
+    choose_base_provider,
     choose_provider,
     debian_interpreter,
     full_version,
@@ -27,19 +30,22 @@ from lading.lock.interpreter import (
 )
 from lading.lock.model import (
     Lock,
+    LockedBase,
     LockedCuda,
     LockedInterpreter,
     LockedSuite,
     LockedVariant,
     TargetSelection,
 )
-from lading.lock.packages import ResolvedPackages, resolve_debian
+from lading.lock.packages import ResolvedPackages, resolve_debian, resolve_on_base
 from lading.lock.requirements import target_requirements
-from lading.lock.target import target_environment
+from lading.lock.target import image_environment, target_environment
 from lading.lock.uv import Uv
 from lading.lock.wheels import ResolvedWheels, WheelRequest, resolve_wheels
 from lading.oci.platform import Platform
 from lading.project.accelerators import wants_gpu
+from lading.project.interpreters import DEFAULT_PYTHON
+from lading.project.keys import SUITES
 from lading.project.model import Project
 from lading.store import Store
 
@@ -137,24 +143,32 @@ class _Making:
     def variant(self, accelerator: str, platform_name: str) -> LockedVariant:
         project = self.project
         platform = Platform.parse(platform_name)
-        provider = choose_provider(project.image)
-        suites = self._suites(platform)
-        packages = resolve_debian(project, suites, provider=provider, added={})
-        interpreter = self._interpreter(accelerator, platform, provider, packages)
+        base = self._base(platform)
+        provider = self._provider(base)
+        suites = self._suites(platform, base)
+        packages = self._packages(suites, provider, base, {})
+        interpreter = self._interpreter(accelerator, platform, provider, packages, base)
+        python = full_version(interpreter)
         request = WheelRequest(
             project=project,
-            target=target_environment(project.image.base, full_version(interpreter), platform),
+            target=(
+                target_environment(project.image.base, python, platform)
+                if base is None
+                else image_environment(base.locked.glibc_minor, python, platform)
+            ),
             accelerator=accelerator,
             requirements=target_requirements(project, accelerator),
             kept=self._kept(accelerator, platform_name),
             known_sizes=self._known_sizes(),
+            base=base if provider == "base" else None,
         )
         wheels = resolve_wheels(request, store=self.store, fetcher=self.fetcher, environment=self.environment)
         decided = compiler_packages(project, accelerator, interpreter, dict(wheels.targets))
-        additions = find_additions(self._needy(packages, wheels), suites, self.read_needs, decided)
+        needy = self._needy(packages, wheels, base)
+        additions = Additions() if suites is None else find_additions(needy, suites, self.read_needs, decided)
         if additions.added:
-            packages = resolve_debian(project, suites, provider=provider, added=additions.by_target())
-            interpreter = self._interpreter(accelerator, platform, provider, packages)
+            packages = self._packages(suites, provider, base, additions.by_target())
+            interpreter = self._interpreter(accelerator, platform, provider, packages, base)
         self.warnings.update(dict.fromkeys((*packages.warnings, *wheels.warnings, *additions.warnings)))
         targets = {
             target: TargetSelection(
@@ -172,24 +186,71 @@ class _Making:
             wheels=wheels.wheels,
             targets=targets,
             added=additions.added,
+            base=_locked_base(base, provider),
         )
 
-    def _needy(self, packages: ResolvedPackages, wheels: ResolvedWheels) -> tuple[TargetNeeds, ...]:
+    def _base(self, platform: Platform) -> FoundBase | None:
+        if not is_registry_image(self.project.image.base):
+            return None
+        return find_base(
+            self.project.image.base,
+            platform,
+            store=self.store,
+            environment=self.environment,
+            offline=self.fetcher.offline,
+        )
+
+    def _provider(self, base: FoundBase | None) -> str:
+        image = self.project.image
+        if base is None:
+            return choose_provider(image)
+        provider = choose_base_provider(image, base.probe.python)
+        if provider == "standalone" and image.interpreter != "standalone":
+            found = base.probe.python
+            has = f"Python {found.version}" if found is not None else "no Python"
+            wanted = image.python or DEFAULT_PYTHON
+            text = f"{image.base} has {has}: a standalone Python {wanted} goes on top"
+            self.warnings[text] = None
+        return provider
+
+    def _packages(
+        self,
+        suites: Suites | None,
+        provider: str,
+        base: FoundBase | None,
+        added: Mapping[str, tuple[str, ...]],
+    ) -> ResolvedPackages:
+        if base is not None:
+            return resolve_on_base(self.project, suites, base, added=added)
+        assert suites is not None, "a Debian base has its suite"
+        return resolve_debian(self.project, suites, provider=provider, added=added)
+
+    def _needy(
+        self, packages: ResolvedPackages, wheels: ResolvedWheels, base: FoundBase | None
+    ) -> tuple[TargetNeeds, ...]:
         """The targets that packages may be added to."""
+        there = frozenset(base.probe.packages) if base is not None else frozenset()
         return tuple(
             TargetNeeds(
                 name=name,
                 wheels=tuple(wheel for wheel in wheels.wheels if wheel.name in set(wheels.targets[name])),
-                packages=frozenset(packages.targets[name]),
+                packages=frozenset(packages.targets[name]) | there,
             )
             for name, settings in sorted(self.project.targets.items())
             if settings.add_packages
         )
 
-    def _suites(self, platform: Platform) -> Suites:
-        """Read once a platform: what is added must come from the index that the rest came from."""
+    def _suites(self, platform: Platform, base: FoundBase | None) -> Suites | None:
+        """Read once a platform: what is added must come from the index that the rest came from.
+
+        None over a base image of another distribution.
+        """
+        _, _, suite = self.project.image.base.partition(":")
+        if base is not None:
+            distribution, _, suite = base.locked.distribution.partition(" ")
+            if distribution != "debian" or suite not in SUITES:
+                return None
         if platform not in self.read:
-            _, _, suite = self.project.image.base.partition(":")
             self.read[platform] = read_suites(
                 suite=suite,
                 architecture=platform.debian_architecture,
@@ -204,11 +265,18 @@ class _Making:
         return self.read[platform]
 
     def _interpreter(
-        self, accelerator: str, platform: Platform, provider: str, packages: ResolvedPackages
+        self,
+        accelerator: str,
+        platform: Platform,
+        provider: str,
+        packages: ResolvedPackages,
+        base: FoundBase | None,
     ) -> LockedInterpreter:
-        python = self.project.image.python
+        python = self.project.image.python or DEFAULT_PYTHON
         if provider == "debian":
             return debian_interpreter(python, packages.packages)
+        if provider == "base" and base is not None and base.probe.python is not None:
+            return base_interpreter(base.probe.python, base.locked)
         before = self.previous.variant(accelerator, str(platform)) if self.previous else None
         return standalone_interpreter(
             python,
@@ -234,3 +302,10 @@ class _Making:
     def _known_sizes(self) -> dict[str, int]:
         variants = self.previous.variants if self.previous else ()
         return {wheel.sha256: wheel.size_bytes for variant in variants for wheel in variant.wheels}
+
+
+def _locked_base(base: FoundBase | None, provider: str) -> LockedBase | None:
+    """What another interpreter than the base's own does not see, it does not hold."""
+    if base is None:
+        return None
+    return base.locked if provider == "base" else replace(base.locked, held={}, environment="")

@@ -86,6 +86,37 @@ class AddedPackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedBaseLayer:
+    """A layer of somebody else's image, taken as it is."""
+
+    digest: Digest
+    diff_id: DiffId
+    size_bytes: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedBase:
+    """A registry image under all other layers, and what was found in it when it was locked."""
+
+    reference: str
+    """`registry/repository:tag`, as asked for."""
+    digest: Digest
+    """Of the manifest for the variant's platform."""
+    layers: tuple[LockedBaseLayer, ...]
+    """Oldest first."""
+    env: Mapping[str, str]
+    distribution: str
+    """`debian bookworm`, as its os-release says; empty where it says nothing."""
+    glibc_minor: int
+    """36 for glibc 2.36."""
+    held: Mapping[str, str]
+    """Python distributions that its interpreter sees: normalized name → version. Never installed twice."""
+    environment: str = ""
+    """The virtual environment that its `python3` belongs to, `/venv`; empty: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedVariant:
     """Everything for one accelerator on one platform."""
 
@@ -97,6 +128,8 @@ class LockedVariant:
     wheels: tuple[LockedWheel, ...]
     """Wheels of every target, sorted by name; one version of each."""
     targets: Mapping[str, TargetSelection]
+    base: LockedBase | None = None
+    """None: the base is made of Debian packages."""
     added: tuple[AddedPackage, ...] = ()
     """Why some of `packages` are there, sorted by name; their own needs are in `packages` alone."""
 

@@ -9,9 +9,12 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lading.errors import ProjectError
+from lading.lock.base.image import FoundBase
 from lading.lock.debian.base import base_packages, interpreter_packages
 from lading.lock.debian.resolve import DebianResolution, Suites
 from lading.lock.model import LockedPackage, LockedSuite
+from lading.project.keys import SUITES
 from lading.project.model import Project
 
 _ROLES = ("base", "interpreter", "apt")
@@ -51,6 +54,42 @@ def resolve_debian(
     )
     return ResolvedPackages(
         packages=packages, targets=targets, suites=resolution.suites, warnings=resolution.warnings
+    )
+
+
+def resolve_on_base(
+    project: Project, suites: Suites | None, base: FoundBase, *, added: Mapping[str, tuple[str, ...]]
+) -> ResolvedPackages:
+    """The apt packages of every target, over a base image that has most of what they need.
+
+    `suites` are those of the base's Debian release, None where it is of none. Raises ProjectError (packages
+    are asked for on another distribution), ResolutionFailed.
+    """
+    wanted = {
+        target: tuple(dict.fromkeys((*settings.apt, *added.get(target, ()))))
+        for target, settings in project.targets.items()
+    }
+    names = {name for held in wanted.values() for name in held}
+    if not names:
+        return ResolvedPackages(packages=(), targets=dict.fromkeys(wanted, ()), suites=(), warnings=())
+    if suites is None:
+        raise ProjectError(
+            f"`apt` needs a base made of Debian {' or '.join(SUITES)}; {base.locked.reference} is "
+            f"{base.locked.distribution or 'of no distribution that it names'}",
+            place="[image] apt",
+            hints=("choose a base that has these packages already, or a Debian one",),
+        )
+    there = base.probe.packages
+    resolution = suites.resolve(names, installed=there)
+    targets = {
+        target: tuple(package.name for package in resolution.closure(n for n in held if n not in there))
+        for target, held in wanted.items()
+    }
+    return ResolvedPackages(
+        packages=tuple(dataclasses.replace(package, role="apt") for package in resolution.packages),
+        targets=targets,
+        suites=resolution.suites,
+        warnings=resolution.warnings,
     )
 
 

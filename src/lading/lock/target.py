@@ -15,8 +15,6 @@ from lading.oci.platform import Platform
 
 _GLIBC = {"bullseye": 31, "bookworm": 36, "trixie": 40, "forky": 40, "sid": 40}
 """glibc 2.N of each suite, at most 2.40: the newest that uv has a name for."""
-_OLDEST_GLIBC = 28
-"""Of a base image that is not a known suite: what current wheels are built for at least."""
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 
@@ -75,7 +73,11 @@ class TargetEnvironment:
 
 
 def target_environment(base: str, python: str, platform: Platform) -> TargetEnvironment:
-    """The environment of `python` (minor or full version) on `base` (`debian:bookworm`, or any image)."""
-    kind, _, suite = base.partition(":")
-    glibc_minor = _GLIBC.get(suite, _OLDEST_GLIBC) if kind == "debian" else _OLDEST_GLIBC
-    return TargetEnvironment(python=python, platform=platform, glibc_minor=glibc_minor)
+    """The environment of `python` (minor or full version) on a Debian suite (`debian:bookworm`)."""
+    return image_environment(_GLIBC[base.partition(":")[2]], python, platform)
+
+
+def image_environment(glibc_minor: int, python: str, platform: Platform) -> TargetEnvironment:
+    """The environment of `python` on a base image with glibc 2.`glibc_minor`."""
+    newest = max(_GLIBC.values())
+    return TargetEnvironment(python=python, platform=platform, glibc_minor=min(glibc_minor, newest))

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from lading.errors import ProjectError, ResolutionFailed
 from lading.fetch.address import display_url
 from lading.lock.accelerators import check_accelerator, cpu_builds, cuda_wheels, unfitting_cpu_builds
+from lading.lock.base.held import without_held, write_placeholders
+from lading.lock.base.image import FoundBase
 from lading.lock.indexes import find_links, uv_environment
 from lading.lock.links import listed_filenames
 from lading.lock.model import LockedWheel
@@ -59,6 +61,12 @@ class WheelRequest:
     requirements: Mapping[str, TargetRequirements]
     kept: Mapping[str, str]
     known_sizes: Mapping[str, int]
+    base: FoundBase | None = None
+    """A base image whose Python packages are constraints, and are not installed again."""
+
+    @property
+    def held(self) -> Mapping[str, str]:
+        return self.base.locked.held if self.base is not None else {}
 
 
 def resolve_wheels(
@@ -86,6 +94,12 @@ def resolve_wheels(
         found, targets, warnings = resolution.run(
             [*project.requirements.find_links, *find_links(environment)]
         )
+    if request.base is not None:
+        found = without_held(found, request.held, request.base.locked.reference)
+        targets = {
+            target: tuple(name for name in names if name not in request.held)
+            for target, names in targets.items()
+        }
     warnings = (*warnings, *check_accelerator(found, request.accelerator))
     sizes = find_sizes(found, store=store, fetcher=fetcher, folder=project.root, known=request.known_sizes)
     wheels = tuple(_locked(wheel, sizes[wheel.sha256]) for wheel in found)
@@ -268,17 +282,40 @@ class _Resolution:
 
     def _uv_compile(self, arguments: tuple[str, ...], pins: Mapping[str, str], place: str) -> str:
         target = self.request.target
+        exact = {**pins, **self.request.held}
         constraints = self._written(
-            "constraints.txt", (_constraint(name, pin) for name, pin in sorted(pins.items()))
+            "constraints.txt", (_constraint(name, pin) for name, pin in sorted(exact.items()))
         )
-        return self.uv.run(
-            (
-                *("pip", "compile", *arguments, "--no-build", "--constraints", *constraints),
-                *("--python-version", target.python, "--python-platform", target.uv_platform),
-            ),
-            doing=f"resolving {place} for Python {target.python} on {target.platform}",
-            place=place,
+        command = (
+            *("pip", "compile", *arguments, "--no-build", "--constraints", *constraints),
+            *self._placeholders(),
+            *("--python-version", target.python, "--python-platform", target.uv_platform),
         )
+        doing = f"resolving {place} for Python {target.python} on {target.platform}"
+        try:
+            return self.uv.run(command, doing=doing, place=place)
+        except ResolutionFailed as error:
+            raise _explained(error, self.request.base) from error
+
+    def _placeholders(self) -> tuple[str, ...]:
+        base = self.request.base
+        if base is None or not self.request.held:
+            return ()
+        folder = self.scratch / "held"
+        if not folder.exists():
+            write_placeholders(self.request.held, base.probe.metadata, folder)
+        return ("--find-links", str(folder))
+
+
+def _explained(error: ResolutionFailed, base: FoundBase | None) -> ResolutionFailed:
+    """A base's packages are constraints nobody wrote down: the failure must say so."""
+    if base is None or not base.locked.held:
+        return error
+    return ResolutionFailed(
+        f"{error.message}\n  (the versions that {base.locked.reference} holds are constraints)",
+        place=error.place,
+        hints=(*error.hints, "choose a base with other versions, or loosen the requirement"),
+    )
 
 
 def _constraint(name: str, pin: str) -> str:

@@ -74,6 +74,8 @@ def choose_python(
 ) -> PythonChoice:
     """Python, base and provider. `place` is of `[image] python`, `requires_place` of `requires-python`."""
     allowed = _allowed(requires_python, requires_place, report)
+    if base is not None and not base.startswith("debian:"):
+        return _on_image(written, version_file, base, interpreter or "auto", place, report)
     python, because = _python(written, version_file, requires_python, base, allowed)
     if python not in allowed and requires_python is not None and allowed:
         where = place if written else ".python-version:1" if version_file else requires_place
@@ -88,6 +90,17 @@ def choose_python(
     return PythonChoice(
         python=python, base=chosen_base, interpreter=provider, because=because, base_because=base_because
     )
+
+
+def _on_image(
+    written: str | None, version_file: str | None, base: str, asked: str, place: str, report: Report
+) -> PythonChoice:
+    """Over a registry image, whose Python is known when it is locked. `python` is empty: whatever it is."""
+    if asked == "debian":
+        report.add(place, "image.interpreter", f"{base} is no Debian suite", 'interpreter = "base"')
+    python = written or version_file or ""
+    because = "written" if written else "named in .python-version" if version_file else f"that of {base}"
+    return PythonChoice(python=python, base=base, interpreter=asked, because=because, base_because="written")
 
 
 def _allowed(requires_python: str | None, place: str, report: Report) -> tuple[str, ...]:
@@ -144,6 +157,8 @@ def _provider(python: str, base: str, asked: str, place: str, report: Report) ->
             f'base = "debian:{_SUITE_OF[python]}"' if python in _SUITE_OF else 'interpreter = "standalone"'
         )
         report.add(place, "image.interpreter", message, right)
+    if asked == "base":
+        report.add(place, "image.interpreter", f"{base} is no image of a registry", 'interpreter = "auto"')
     if asked != "auto":
         return asked
     return "debian" if fits else "standalone"

@@ -36,7 +36,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 ACCELERATORS = ("cpu", "cuda", "cu118", "cu126", "cu128", "cu130")
 """Offered by editors and for typing mistakes; any other CUDA release may be written too."""
 PLATFORMS = ("linux/amd64", "linux/arm64")
-INTERPRETERS = ("auto", "debian", "standalone")
+INTERPRETERS = ("auto", "debian", "standalone", "base")
 TARGETS = ("train", "serve", "dev")
 
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -81,19 +81,20 @@ def _check_base(value: object, path: KeyPath, report: Reporter) -> str | None:
         report(path, f"{checked!r} names no Debian suite lading knows", _suite_hint(checked[7:]))
         return None
     if not checked.startswith("debian:"):
-        message = f"{checked!r} is no Debian suite; images from a registry cannot be a base yet"
-        report(path, message, _suite_hint(checked))
-        return None
+        return _check_reference(checked, path, report)
     return checked
 
 
-def _check_interpreter(value: object, path: KeyPath, report: Reporter) -> str | None:
-    if value == "base":
-        message = "'base' cannot be used yet: the Python inside a base image is not taken"
-        report(path, message, f"one of {', '.join(INTERPRETERS)}; `auto` is right for most")
+def _check_reference(text: str, path: KeyPath, report: Reporter) -> str | None:
+    from lading.oci.reference import Reference
+
+    try:
+        reference = Reference.parse(text)
+        _ = reference.version
+    except ValueError as error:
+        report(path, f"{text!r} is no image: {error}", _suite_hint(text))
         return None
-    checked: str | None = _INTERPRETER.check(value, path, report)
-    return checked
+    return reference.qualified
 
 
 def _check_accelerator(value: object, path: KeyPath, report: Reporter) -> str | None:
@@ -203,8 +204,8 @@ TARGET_KEYS: Mapping[str, Key] = {
 SHARED_KEYS: Mapping[str, Key] = {
     "python": Key(Kind(_check_python, {"enum": list(PYTHONS)}), "Minor version of Python, in quotes."),
     "base": Key(
-        Kind(_check_base, {"enum": [f"debian:{suite}" for suite in SUITES]}),
-        "The Debian suite that is built on.",
+        Kind(_check_base, dict(_IMAGE_NAME.schema)),
+        "What is built on: debian:bookworm, debian:trixie, or a registry's image with its tag or digest.",
     ),
     "accelerator": Key(
         list_of(Kind(_check_accelerator, _ACCELERATOR_SCHEMA), or_one=True),
@@ -212,8 +213,8 @@ SHARED_KEYS: Mapping[str, Key] = {
     ),
     "platform": Key(list_of(choice(*PLATFORMS), or_one=True), "Platforms that are locked."),
     "interpreter": Key(
-        Kind(_check_interpreter, dict(_INTERPRETER.schema)),
-        "Where Python comes from: the suite, or a standalone build; auto takes the suite's if it fits.",
+        _INTERPRETER,
+        "Where Python comes from: the suite, the base image, or a standalone build; auto: what fits.",
     ),
 }
 SECRET_KEYS: Mapping[str, Key] = {

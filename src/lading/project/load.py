@@ -196,7 +196,7 @@ def _python(reading: _Reading, requirements: Requirements) -> tuple[PythonChoice
         report=reading.report,
     )
     return choice, (
-        Finding(what="python", value=choice.python, because=choice.because),
+        Finding(what="python", value=choice.python or "as in the base", because=choice.because),
         Finding(what="base", value=choice.base, because=choice.base_because),
     )
 

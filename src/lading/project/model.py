@@ -47,9 +47,9 @@ class ImageSettings:
     """`[image]`, and `[image.TARGET]` laid over it."""
 
     python: str
-    """`3.11`: the minor version."""
+    """`3.11`: the minor version; empty: whatever the base image has."""
     base: str
-    """`debian:bookworm`: the suite."""
+    """`debian:bookworm`: the suite; else an image of a registry, `host/name:tag`."""
     accelerators: tuple[str, ...] = ("cpu",)
     platforms: tuple[str, ...] = ("linux/amd64",)
     apt: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class ImageSettings:
     """`standard`, or `minimal`: no shell."""
     bytecode: bool = True
     interpreter: str = "auto"
-    """Provider of Python: `auto`, `debian`, `standalone`."""
+    """Provider of Python: `auto`, `debian`, `standalone`, `base`."""
     user: str = "1000:1000"
     labels: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] | None = None

@@ -55,7 +55,8 @@ def _image(project: Project, detected: Project) -> list[str]:
     ours = (image.python, image.base, image.interpreter)
     # Each of the three follows from the others when it is not written, so all are written or none.
     if ours != (found.python, found.base, found.interpreter):
-        table |= zip(("python", "base", "interpreter"), ours, strict=True)
+        named = zip(("python", "base", "interpreter"), ours, strict=True)
+        table |= {key: value for key, value in named if value}  # no python: whatever the base image has
     if image.accelerators != _IMAGE_DEFAULTS.accelerators:
         table["accelerator"] = image.accelerators
     if image.platforms != _IMAGE_DEFAULTS.platforms:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lading.errors import FetchFailed
+from lading.fetch.http import Fetcher
 from lading.oci.digest import Digest
 from lading.oci.manifest import Descriptor, ImageConfig, Manifest
 from lading.oci.platform import Platform
@@ -109,23 +110,46 @@ def pull_layers(
 
     Raises HttpStatus, FetchFailed, DigestMismatch, StoreError.
     """
+    repository = image.reference.repository
+    missing = [
+        layer for layer in image.manifest.layers if store.blobs.size_bytes(layer.digest) != layer.size_bytes
+    ]
+    _fetch_all(registry, repository, missing, store, progress)
+    store.blobs.put(image.content)
+    return sum(layer.size_bytes for layer in missing)
+
+
+def fetch_layers(
+    reference: Reference,
+    layers: Sequence[Descriptor],
+    store: Store,
+    environment: Mapping[str, str],
+    *,
+    offline: bool,
+) -> None:
+    """Put these layers into the store. Raises HttpStatus, FetchFailed, DigestMismatch, StoreError."""
+    fetcher = Fetcher(staging=store.staging, environment=environment, offline=offline)
+    with contextlib.closing(fetcher):
+        registry = Registry(name=reference.registry, fetcher=fetcher, environment=environment)
+        _fetch_all(registry, reference.repository, layers, store, lambda size_bytes: None)
+
+
+def _fetch_all(
+    registry: Registry,
+    repository: str,
+    blobs: Sequence[Descriptor],
+    store: Store,
+    progress: Callable[[int], None],
+) -> None:
     lock = threading.Lock()
 
     def advance(size_bytes: int) -> None:
         with lock:
             progress(size_bytes)
 
-    repository = image.reference.repository
-    missing = {
-        layer.digest: layer
-        for layer in image.manifest.layers
-        if store.blobs.size_bytes(layer.digest) != layer.size_bytes
-    }
+    wanted = sorted({blob.digest: blob for blob in blobs}.values(), key=lambda blob: -blob.size_bytes)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="pull") as pool:
-        layers = sorted(missing.values(), key=lambda layer: layer.size_bytes, reverse=True)
-        list(pool.map(lambda layer: fetch_blob(registry, repository, layer, store, advance), layers))
-    store.blobs.put(image.content)
-    return sum(layer.size_bytes for layer in missing.values())
+        list(pool.map(lambda blob: fetch_blob(registry, repository, blob, store, advance), wanted))
 
 
 def fetch_blob(

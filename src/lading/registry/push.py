@@ -104,11 +104,14 @@ class Push:
             there = list(pool.map(self._is_there, blobs))
             missing = [blob for blob, found in zip(blobs, there, strict=True) if not found]
             present = sum(blob.size_bytes for blob, found in zip(blobs, there, strict=True) if found)
-            if absent := [blob.digest for blob in missing if not self.store.blobs.has(blob.digest)]:
+            mounts = list(pool.map(self._mount, missing))
+            mounted = sum(blob.size_bytes for blob, done in zip(missing, mounts, strict=True) if done)
+            left = [blob for blob, done in zip(missing, mounts, strict=True) if not done]
+            if absent := [blob.digest for blob in left if not self.store.blobs.has(blob.digest)]:
                 self.supply(absent)
-            missing.sort(key=lambda blob: blob.size_bytes, reverse=True)
-            results = list(pool.map(self._bring, missing))
-        return sum(results, start=Moved(present_bytes=present))
+            left.sort(key=lambda blob: blob.size_bytes, reverse=True)
+            results = list(pool.map(self._upload, left))
+        return sum(results, start=Moved(present_bytes=present, mounted_bytes=mounted))
 
     def _is_there(self, blob: Descriptor) -> bool:
         found = self.registry.blob_size_bytes(self.repository, blob.digest) == blob.size_bytes
@@ -116,29 +119,27 @@ class Push:
             note_repository(self.store, self.registry.name, self.repository, blob.digest)
         return found
 
-    def _bring(self, blob: Descriptor) -> Moved:
-        if self._mount(blob):
-            moved = Moved(mounted_bytes=blob.size_bytes)
-        else:
-            sent_bytes = Upload(
-                registry=self.registry,
-                repository=self.repository,
-                store=self.store,
-                digest=blob.digest,
-                size_bytes=blob.size_bytes,
-                progress=self._advance,
-            ).run()
-            moved = Moved(uploaded_bytes=sent_bytes)
+    def _upload(self, blob: Descriptor) -> Moved:
+        sent_bytes = Upload(
+            registry=self.registry,
+            repository=self.repository,
+            store=self.store,
+            digest=blob.digest,
+            size_bytes=blob.size_bytes,
+            progress=self._advance,
+        ).run()
         note_repository(self.store, self.registry.name, self.repository, blob.digest)
-        return moved
+        return Moved(uploaded_bytes=sent_bytes)
 
     def _mount(self, blob: Descriptor) -> bool:
+        """Whether another repository of this registry had the blob, and it is here too now."""
         known = known_repositories(self.store, self.registry.name, blob.digest)
         for source in dict.fromkeys((*known, *self.mount_from)):
             if source == self.repository:
                 continue
             try:
                 if self.registry.start_upload(self.repository, mount=blob.digest, source=source) is None:
+                    note_repository(self.store, self.registry.name, self.repository, blob.digest)
                     return True
             except FetchFailed:
                 continue  # an upload is always possible

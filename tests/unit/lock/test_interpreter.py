@@ -12,8 +12,10 @@ from fetch.loopback import Loopback
 
 from lading.errors import FetchFailed, ProjectError, ResolutionFailed
 from lading.fetch.http import Fetcher
+from lading.lock.base.probe import FoundPython
 from lading.lock.indexes import uv_environment
 from lading.lock.interpreter import (
+    choose_base_provider,
     choose_provider,
     debian_interpreter,
     full_version,
@@ -44,20 +46,40 @@ def test_the_suites_python_is_taken_where_it_is_the_right_one(
     assert choose_provider(ImageSettings(python=python, base=base, interpreter=interpreter)) == expected
 
 
+def test_a_python_that_cannot_be_had_is_refused_with_a_remedy() -> None:
+    with pytest.raises(ProjectError) as caught:
+        choose_provider(ImageSettings(python="3.12", base="debian:bookworm", interpreter="debian"))
+    assert caught.value.hints
+
+
+THERE = FoundPython(executable="/usr/local/bin/python3.12", version="3.12", exact="3.12.7")
+
+
 @pytest.mark.parametrize(
-    ("python", "base", "interpreter"),
+    ("python", "interpreter", "found", "expected"),
     [
-        ("3.12", "debian:bookworm", "debian"),
-        ("3.11", "debian:bookworm", "base"),
-        ("3.11", "registry.example/python:3.11", "auto"),
+        ("", "auto", THERE, "base"),
+        ("3.12", "auto", THERE, "base"),
+        ("3.12", "base", THERE, "base"),
+        ("3.11", "auto", THERE, "standalone"),
+        ("3.12", "standalone", THERE, "standalone"),
+        ("", "auto", None, "standalone"),
     ],
 )
-def test_a_python_that_cannot_be_had_is_refused_with_a_remedy(
-    python: str, base: str, interpreter: str
+def test_the_base_images_python_is_taken_where_it_is_the_right_one(
+    python: str, interpreter: str, found: FoundPython | None, expected: str
 ) -> None:
-    with pytest.raises(ProjectError) as caught:
-        choose_provider(ImageSettings(python=python, base=base, interpreter=interpreter))
-    assert caught.value.hints
+    settings = ImageSettings(python=python, base="host.example/x:1", interpreter=interpreter)
+    assert choose_base_provider(settings, found) == expected
+
+
+@pytest.mark.parametrize(("python", "found"), [("", None), ("3.11", THERE)])
+def test_a_base_without_the_wanted_python_is_refused_with_a_remedy(
+    python: str, found: FoundPython | None
+) -> None:
+    settings = ImageSettings(python=python, base="host.example/x:1", interpreter="base")
+    with pytest.raises(ProjectError, match=r"no Python on its PATH|has Python 3\.12, and 3\.11"):
+        choose_base_provider(settings, found)
 
 
 def package(name: str, role: str) -> LockedPackage:

@@ -6,7 +6,7 @@ import pytest
 from packaging.markers import Marker
 from packaging.tags import parse_tag
 
-from lading.lock.target import target_environment
+from lading.lock.target import image_environment, target_environment
 from lading.oci.platform import Platform
 
 AMD64 = Platform.parse("linux/amd64")
@@ -44,9 +44,12 @@ def test_arm_takes_arms_wheels() -> None:
     assert not parse_tag("cp313-cp313-manylinux_2_28_x86_64") & tags
 
 
-def test_an_unknown_base_is_taken_to_be_old() -> None:
-    target = target_environment("registry.example/base:1", "3.12", AMD64)
-    assert target.uv_platform == "x86_64-manylinux_2_28"
+def test_a_base_image_says_its_own_glibc() -> None:
+    assert image_environment(31, "3.12", AMD64).uv_platform == "x86_64-manylinux_2_31"
+
+
+def test_a_newer_glibc_than_uv_knows_counts_as_the_newest_it_knows() -> None:
+    assert image_environment(99, "3.12", AMD64).uv_platform == "x86_64-manylinux_2_40"
 
 
 @pytest.mark.parametrize(

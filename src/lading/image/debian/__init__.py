@@ -4,7 +4,7 @@ Knows what is inside packages and what a root needs. Must not know where package
 (lading.lock.debian) nor how a layer is written.
 """
 
-from lading.image.debian.tree import debian_layers, debian_tree, layer_entries
+from lading.image.debian.tree import debian_layers, debian_tree, layer_entries, layer_over
 from lading.image.elf import ElfNeeds, elf_needs
 
-__all__ = ["ElfNeeds", "debian_layers", "debian_tree", "elf_needs", "layer_entries"]
+__all__ = ["ElfNeeds", "debian_layers", "debian_tree", "elf_needs", "layer_entries", "layer_over"]

@@ -25,13 +25,7 @@ def write_database(root: Root, packages: Sequence[OpenedPackage], *, with_script
     status = [_status(root, package) for package in packages]
     root.file(f"{_FOLDER}/status", "".join(f"{stanza}\n" for stanza in status).encode())
     root.file(f"{_FOLDER}/info/format", b"1\n")
-    for package in packages:
-        stem = f"{_FOLDER}/info/{_info_name(package)}"
-        listed = ["/." if not path else f"/{path}" for path in package.paths]
-        root.file(f"{stem}.list", "".join(f"{path}\n" for path in listed).encode())
-        for name, content in sorted(package.control.items()):
-            if name != "control" and (with_scripts or name not in _SCRIPTS):
-                root.file(f"{stem}.{name}", content, mode=0o755 if name in _SCRIPTS else 0o644)
+    _write_info(root, packages, with_scripts=with_scripts)
     for name in ("updates", "parts", "alternatives"):
         root.directory_if_absent(f"{_FOLDER}/{name}")
     root.file_if_absent(f"{_FOLDER}/diversions", b"")
@@ -40,6 +34,31 @@ def write_database(root: Root, packages: Sequence[OpenedPackage], *, with_script
     if "usr/bin/dpkg" in root:
         root.file(f"{_FOLDER}/arch", f"{_architecture(packages)}\n".encode())
         root.file("etc/dpkg/dpkg.cfg.d/lading", DPKG_RULES.encode())
+
+
+def extend_database(root: Root, packages: Sequence[OpenedPackage], *, with_scripts: bool) -> None:
+    """Add `packages` to the records that a root has already; of one that is there the new version counts."""
+    names = {package.name for package in packages}
+    there = (root.read(f"{_FOLDER}/status") or b"").decode("utf-8", errors="replace").split("\n\n")
+    kept = [stanza.strip("\n") for stanza in there if stanza.strip() and _package_of(stanza) not in names]
+    status = [*kept, *(_status(root, package).rstrip("\n") for package in packages)]
+    root.file(f"{_FOLDER}/status", "".join(f"{stanza}\n\n" for stanza in status).encode())
+    _write_info(root, packages, with_scripts=with_scripts)
+
+
+def _package_of(stanza: str) -> str:
+    lines = (line for line in stanza.splitlines() if line.startswith("Package: "))
+    return next(lines, "").removeprefix("Package: ").strip()
+
+
+def _write_info(root: Root, packages: Sequence[OpenedPackage], *, with_scripts: bool) -> None:
+    for package in packages:
+        stem = f"{_FOLDER}/info/{_info_name(package)}"
+        listed = ["/." if not path else f"/{path}" for path in package.paths]
+        root.file(f"{stem}.list", "".join(f"{path}\n" for path in listed).encode())
+        for name, content in sorted(package.control.items()):
+            if name != "control" and (with_scripts or name not in _SCRIPTS):
+                root.file(f"{stem}.{name}", content, mode=0o755 if name in _SCRIPTS else 0o644)
 
 
 def add_diversion(root: Root, original: str, diverted: str, package: str) -> None:

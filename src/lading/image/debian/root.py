@@ -23,13 +23,15 @@ Replaces = Callable[[str, str], bool]
 
 
 class Root:
-    def __init__(self) -> None:
-        self.entries: dict[str, TreeEntry] = {}
+    def __init__(self, base: Mapping[str, TreeEntry] | None = None) -> None:
+        """Empty, or over a root that is there."""
+        self.entries: dict[str, TreeEntry] = dict(base or {})
         self._owner: dict[str, str] = {}
-        for name in ("usr", *(f"usr/{folder}" for folder in MERGED_FOLDERS)):
-            self.directory(name)
-        for folder in MERGED_FOLDERS:
-            self.symlink(folder, f"usr/{folder}")
+        if base is None:
+            for name in ("usr", *(f"usr/{folder}" for folder in MERGED_FOLDERS)):
+                self.directory(name)
+            for folder in MERGED_FOLDERS:
+                self.symlink(folder, f"usr/{folder}")
 
     # What packages bring.
 

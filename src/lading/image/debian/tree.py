@@ -7,20 +7,20 @@ the packages' own, and nothing of a package is ever executed.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lading.errors import InternalError, PackageRefused
 from lading.image.debian.accounts import write_accounts
-from lading.image.debian.database import write_database
+from lading.image.debian.database import extend_database, write_database
 from lading.image.debian.effects import apply_effects, check_effects
 from lading.image.debian.files import write_folders
 from lading.image.debian.ldcache import write_cache
 from lading.image.debian.package import OpenedPackage, open_package
-from lading.image.debian.root import Root, difference
+from lading.image.debian.root import MERGED_FOLDERS, Root, difference
 from lading.image.debian.spool import Spool
-from lading.image.layer.tree import TreeEntry
+from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.lock.debian.relation import Term, parse_relations
 from lading.lock.model import LockedPackage
 
@@ -61,6 +61,29 @@ def debian_layers(
         layers.append(layer_entries(lower, upper))
         lower = upper
     return tuple(layers)
+
+
+def layer_over(
+    base: Mapping[str, TreeEntry], debs: Sequence[Deb], *, flavour: str, staging: Path | None = None
+) -> tuple[TreeEntry, ...]:
+    """What `debs` add to somebody else's Debian root, given as `base` with the bytes of its records.
+
+    Accounts stay the base's, and so does its linker cache: the loader looks into the folders of libraries by
+    itself (ld.so(8)). Raises PackageRefused, StoreError.
+    """
+    if any(base[name].kind is not EntryKind.SYMLINK for name in MERGED_FOLDERS if name in base):
+        raise PackageRefused(debs[0][0].name, "D-merged", "the base image has no merged /usr")
+    packages = sorted(_open(debs, Spool(staging)), key=lambda package: package.name)
+    root = Root(base)
+    lower = dict(root.entries)
+    overrides = _Overrides(packages)
+    for package in packages:
+        check_effects(package)
+        for entry in package.entries:
+            root.add(entry, package=package.name, replaces=overrides)
+    extend_database(root, packages, with_scripts=flavour != "minimal")
+    apply_effects(root, packages)
+    return difference(lower, root.finished())
 
 
 def layer_entries(lower: dict[str, TreeEntry], upper: dict[str, TreeEntry]) -> tuple[TreeEntry, ...]:

@@ -43,7 +43,7 @@ def recompress(store: Store, record: LayerRecord, compression: Compression) -> L
     gzip-single holds one compressed layer in memory while it is made; zstd streams. Raises StoreError,
     DigestMismatch for a corrupt layer, UsageError where zstd is not installed.
     """
-    if compression is Compression.GZIP:
+    if compression is Compression.GZIP or record.media_type is not None:
         return record
     write, codec = _WRITERS[compression]()
     key = hashlib.sha256(canonical_json([record.key, str(record.digest), compression, codec])).hexdigest()

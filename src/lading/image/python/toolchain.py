@@ -83,7 +83,9 @@ def _selected(
     prefix, _, name = python.partition("/bin/")
     library = f"{prefix}/lib/{name}/"
     shared = f"usr/lib/{platform.multiarch}/"
-    for path, entry in tree.items():
+    for place, entry in tree.items():
+        # Older bases have no merged /usr; what is needed is put where a merged one has it.
+        path = f"usr/{place}" if place.startswith((f"lib/{platform.multiarch}/", "lib64/")) else place
         in_library = path.startswith(library) and path.endswith(".py")
         in_shared = path.startswith(shared) and "/" not in path[len(shared) :] and ".so" in path
         is_codec = path.startswith(

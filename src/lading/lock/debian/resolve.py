@@ -74,9 +74,14 @@ class Suites:
     read_libraries: Callable[[], LibraryIndex | None] = field(repr=False)
     """The suite's own library index; None where the mirror has none. Raises FetchFailed, DigestMismatch."""
 
-    def resolve(self, wanted: Iterable[str]) -> DebianResolution:
-        """The closure of `wanted`. Raises ResolutionFailed."""
-        closure = solve(wanted, self.universe)
+    def resolve(
+        self, wanted: Iterable[str], *, installed: Mapping[str, str] | None = None
+    ) -> DebianResolution:
+        """The closure of `wanted`, without what a base image has `installed` (name → version).
+
+        Raises ResolutionFailed.
+        """
+        closure = solve(wanted, self.universe, installed=installed)
         return DebianResolution(
             packages=tuple(_locked(package) for package in closure.packages.values()),
             suites=tuple(one.locked for one in self.fetched),

@@ -80,6 +80,7 @@ def satisfies(package: Package, term: Term, architecture: str) -> bool:
 class _Attempt:
     universe: Universe
     banned: frozenset[str]
+    installed: Mapping[str, str]
     chosen: dict[str, Package] = field(default_factory=dict)
     wanted_by: dict[str, str] = field(default_factory=dict)
     by_choice: set[str] = field(default_factory=set)
@@ -124,8 +125,14 @@ class _Attempt:
                 if self.met_by(group) is None:
                     self.take(self.possible(group)[0], depender, choice=True)
 
+    def is_installed(self, group: Iterable[Term]) -> bool:
+        """Whether the base image below satisfies a relation already."""
+        return any(
+            term.name in self.installed and term.accepts_version(self.installed[term.name]) for term in group
+        )
+
     def settle(self, depender: str, group: tuple[Term, ...]) -> None:
-        if self.met_by(group) is not None:
+        if self.is_installed(group) or self.met_by(group) is not None:
             return
         possible = self.possible(group)
         if not possible:
@@ -158,12 +165,18 @@ class _Attempt:
         return None
 
 
-def solve(wanted: Iterable[str], universe: Universe) -> Closure:
-    """Raises ResolutionFailed, naming the chain of packages that led there."""
-    names = sorted(set(wanted))
+def solve(
+    wanted: Iterable[str], universe: Universe, *, installed: Mapping[str, str] | None = None
+) -> Closure:
+    """`installed` are packages of a base image (name → version), which are not chosen again.
+
+    Raises ResolutionFailed, naming the chain of packages that led there.
+    """
+    there = installed or {}
+    names = sorted(set(wanted) - there.keys())
     banned: frozenset[str] = frozenset()
     for _ in range(_MOST_BANS):
-        attempt = _Attempt(universe=universe, banned=banned)
+        attempt = _Attempt(universe=universe, banned=banned, installed=there)
         roots = _take_roots(attempt, names)
         attempt.run()
         found = attempt.conflict()

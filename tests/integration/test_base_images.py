@@ -1,0 +1,252 @@
+"""Projects on somebody else's image: the right Python, nothing installed twice, none of its bytes moved.
+
+The bases are stand-ins, made of Debian's own files in the shapes that images in the field have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foreign_images import Layer, PutLayer, layer_tar, push_image, put_image, put_tar, tree_tar
+from lading.oci.digest import DiffId, Digest
+from lading.store import Store
+from services.process import Tool
+
+pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.registry, pytest.mark.root]
+
+CHECK = """\
+import importlib.metadata, sys
+import numpy, six
+print(sys.base_prefix, importlib.metadata.version("numpy"), numpy.__file__)"""
+
+
+@dataclass
+class Bases:
+    """A registry with one image a kind, and the project that is put on them."""
+
+    registry: str
+    root: Path
+    """Debian's own root: Python and its libraries, unpacked."""
+    base: PutLayer
+    """Debian without Python."""
+    store: Store
+
+    def push(self, name: str, *layers: PutLayer, env: dict[str, str] | None = None) -> str:
+        return push_image(
+            self.store, put_image(self.store, layers, env=env), f"{self.registry}/bases/{name}:1"
+        )
+
+    def python_at(self, prefix: str) -> PutLayer:
+        """Debian's Python 3.11 and its libraries, at another prefix."""
+        moved = {
+            "usr/bin/python3.11": f"{prefix}/bin/python3.11",
+            "usr/lib/python3.11": f"{prefix}/lib/python3.11",
+        }
+        for library in sorted((self.root / "usr/lib/x86_64-linux-gnu").glob("*.so*")):
+            path = f"usr/lib/x86_64-linux-gnu/{library.name}"
+            moved[path] = path
+        return put_tar(self.store, tree_tar(self.root, moved))
+
+    def layer(self, files: Layer) -> PutLayer:
+        return put_tar(self.store, layer_tar(files))
+
+
+@pytest.fixture(scope="module")
+def bases(
+    lading: Tool, umoci: Tool, registry: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bases]:
+    """What the stand-ins are made of: lading's own Debian, unpacked by somebody else."""
+    folder = tmp_path_factory.mktemp("bases")
+    project = folder / "p"
+    project.mkdir()
+    (project / "lading.toml").write_text('image.python = "3.11"\nimage.bytecode = false\n')
+    (project / "main.py").write_text("\n")
+    built = json.loads(lading("build", "--json", "--output", f"oci:{folder}/layout", cwd=project).stdout)
+    tag = built["tag"].rpartition(":")[2]
+    umoci("unpack", "--image", f"layout:{tag}", folder / "bundle", cwd=folder)
+    store = Store.open({"LADING_HOME": str(folder / "store")})
+    first = built["layers"][0]
+    assert first["kind"] == "base"
+    blob = folder / "layout/blobs/sha256" / first["digest"].removeprefix("sha256:")
+    store.blobs.put(blob.read_bytes())
+    base = PutLayer(
+        digest=Digest(first["digest"]), diff_id=DiffId(first["diff_id"]), size_bytes=first["size_bytes"]
+    )
+    yield Bases(registry=registry, root=folder / "bundle/rootfs", base=base, store=store)
+
+
+def write_project(folder: Path, base: str, requirements: str, more: str = "") -> Path:
+    folder.mkdir()
+    (folder / "lading.toml").write_text(f'[image]\nbase = "{base}"\n{more}')
+    (folder / "requirements.txt").write_text(requirements)
+    (folder / "main.py").write_text(CHECK + "\n")
+    return folder
+
+
+def locked(project: Path) -> dict[str, Any]:
+    import tomllib
+
+    (variant,) = tomllib.loads((project / "lading.lock").read_text())["variant"]
+    return dict(variant)
+
+
+def numpy_held(site: str) -> Layer:
+    """A numpy that only a base could hold: no index has this version."""
+    said = b"Metadata-Version: 2.1\nName: numpy\nVersion: 2.99.0+base\n"
+    return {
+        f"{site}/numpy/__init__.py": b"__version__ = '2.99.0+base'\n",
+        f"{site}/numpy-2.99.0+base.dist-info/METADATA": said,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefix", "path"),
+    [
+        ("slim", "usr/local", "/usr/local/bin:/usr/bin"),
+        ("conda", "opt/conda", "/opt/conda/bin:/usr/bin"),
+    ],
+)
+def test_the_bases_own_python_and_packages_are_used(
+    bases: Bases, lading: Tool, tmp_path: Path, kind: str, prefix: str, path: str
+) -> None:
+    """Held packages are constraints, never installed twice, and the base's environment stays."""
+    extra = bases.layer(
+        {
+            f"{prefix}/bin/python3": "python3.11",
+            "opt/conda/conda-meta/python-3.11.2-0.json": b"{}",
+            **numpy_held(f"{prefix}/lib/python3.11/site-packages"),
+        }
+    )
+    env = {"PATH": path, "BASE": kind}
+    base = bases.push(kind, bases.base, bases.python_at(prefix), extra, env=env)
+    project = write_project(tmp_path / kind, base, "numpy\nsix\n")
+
+    said = lading("run", "--", "python", "main.py", cwd=project).stdout.split()
+    named = lading("run", "--", "sh", "-c", "echo $BASE $PATH", cwd=project).stdout.strip()
+
+    assert said == [f"/{prefix}", "2.99.0+base", f"/{prefix}/lib/python3.11/site-packages/numpy/__init__.py"]
+    assert named == f"{kind} /opt/venv/bin:{path}"
+    variant = locked(project)
+    assert [wheel["name"] for wheel in variant["wheel"] if wheel["name"] == "numpy"] == []
+    assert variant["base"]["held"]["numpy"] == "2.99.0+base"
+    assert variant["interpreter"]["provider"] == "base"
+
+
+def test_a_torch_in_the_base_is_not_installed_again(bases: Bases, lading: Tool, tmp_path: Path) -> None:
+    """A stand-in for torch that needs a held package: both stay the base's, also through a dependency."""
+    site = "opt/conda/lib/python3.11/site-packages"
+    said = b"Metadata-Version: 2.1\nName: torch\nVersion: 2.8.0a0+nv25.6\nRequires-Dist: numpy\n"
+    torch: Layer = {
+        "opt/conda/bin/python3": "python3.11",
+        f"{site}/torch/__init__.py": b"import numpy\n",
+        f"{site}/torch-2.8.0a0+nv25.6.dist-info/METADATA": said,
+        **numpy_held(site),
+    }
+    env = {"PATH": "/opt/conda/bin:/usr/bin"}
+    base = bases.push("pytorch", bases.base, bases.python_at("opt/conda"), bases.layer(torch), env=env)
+    project = write_project(tmp_path / "p", base, "torch\nsix\n")
+
+    lading("lock", cwd=project)
+
+    assert [wheel["name"] for wheel in locked(project)["wheel"] if wheel["name"] in ("torch", "numpy")] == []
+    done = lading("run", "--", "python", "-c", "import torch, six; print(torch.__file__)", cwd=project)
+    assert done.stdout.strip() == f"/{site}/torch/__init__.py"
+
+
+def test_another_version_than_the_bases_is_refused_by_name(
+    bases: Bases, lading: Tool, tmp_path: Path
+) -> None:
+    extra = bases.layer(
+        {"usr/local/bin/python3": "python3.11", **numpy_held("usr/local/lib/python3.11/site-packages")}
+    )
+    base = bases.push("older", bases.base, bases.python_at("usr/local"), extra)
+    project = write_project(tmp_path / "p", base, "numpy<2\n")
+
+    done = lading("lock", cwd=project, check=False)
+
+    assert done.returncode == 1
+    assert "numpy" in done.stderr
+    assert "the versions that" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_apt_adds_to_a_debian_base(bases: Bases, lading: Tool, tmp_path: Path) -> None:
+    """Only what the base lacks is unpacked, and dpkg knows both halves."""
+    extra = bases.layer({"usr/local/bin/python3": "python3.11"})
+    base = bases.push("apt", bases.base, bases.python_at("usr/local"), extra)
+    project = write_project(tmp_path / "p", base, "six\n", 'apt = ["libsndfile1"]\n')
+
+    lading("lock", cwd=project)
+    script = "import ctypes; ctypes.CDLL('libsndfile.so.1'); print('loaded')"
+    loaded = lading("run", "--", "python", "-c", script, cwd=project).stdout
+    listed = lading("run", "--", "dpkg-query", "-W", "-f", "${Package} ${Status}\n", cwd=project).stdout
+
+    assert loaded == "loaded\n"
+    assert "libsndfile1 install ok installed" in listed
+    assert "libc6 install ok installed" in listed
+    assert "libc6" not in {package["name"] for package in locked(project)["package"]}
+
+
+def test_no_byte_of_a_base_in_the_same_registry_moves(
+    bases: Bases, lading: Tool, registry: str, tmp_path: Path
+) -> None:
+    """Layers of the base are mounted; from the lock alone an empty store builds without fetching them."""
+    extra = bases.layer({"usr/local/bin/python3": "python3.11"})
+    base = bases.push("mounted", bases.base, bases.python_at("usr/local"), extra)
+    project = write_project(tmp_path / "p", base, "six\n")
+    place = f"{registry}/team/on-base"
+
+    first = json.loads(lading("push", "--json", place, cwd=project).stdout)
+    empty = {"LADING_HOME": str(tmp_path / "empty")}
+    again = json.loads(lading("push", "--json", "--locked", place, cwd=project, env=empty).stdout)
+
+    sizes = [layer["size_bytes"] for layer in first["layers"] if layer["kind"] == "base"]
+    assert first["pushed"]["mounted_bytes"] >= sum(sizes)
+    assert first["pushed"]["uploaded_bytes"] < 2_000_000
+    assert again["digest"] == first["digest"]
+    fetched = sum(path.stat().st_size for path in (tmp_path / "empty/blobs/sha256").iterdir())
+    assert fetched < 1_000_000
+
+
+def test_without_debian_apt_is_refused(bases: Bases, lading: Tool, tmp_path: Path) -> None:
+    ubuntu: Layer = {"usr/lib/os-release": b"ID=ubuntu\nVERSION_CODENAME=jammy\n", "usr/local/cuda/x": b""}
+    extra = bases.layer({"usr/local/bin/python3": "python3.11", **ubuntu})
+    base = bases.push("cuda", bases.base, bases.python_at("usr/local"), extra)
+    project = write_project(tmp_path / "p", base, "six\n", 'apt = ["libsndfile1"]\n')
+
+    done = lading("lock", cwd=project, check=False)
+
+    assert (done.returncode, "needs a base made of Debian" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ('interpreter = "base"\n', "no Python on its PATH"),
+        ('python = "3.10"\ninterpreter = "base"\n', "no Python"),
+    ],
+)
+def test_a_base_without_python_is_told_apart(
+    bases: Bases, lading: Tool, tmp_path: Path, more: str, reason: str
+) -> None:
+    base = bases.push("bare", bases.base)
+    done = lading("lock", cwd=write_project(tmp_path / "p", base, "six\n", more), check=False)
+    assert (done.returncode, reason in done.stderr, "standalone" in done.stderr) == (1, True, True)
+
+
+def test_a_scratch_image_is_refused(bases: Bases, lading: Tool, tmp_path: Path) -> None:
+    base = bases.push("scratch", bases.layer({"server": b"\x7fELF"}))
+    done = lading("lock", cwd=write_project(tmp_path / "p", base, "six\n"), check=False)
+    assert (done.returncode, "it has no C library" in done.stderr) == (1, True)
+
+
+def test_a_base_that_is_not_there_is_named(lading: Tool, registry: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "p", f"{registry}/bases/nowhere:1", "six\n")
+    done = lading("lock", cwd=project, check=False)
+    assert (done.returncode, "is not there" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
