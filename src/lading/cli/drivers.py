@@ -65,6 +65,7 @@ def refuse_old_driver(project: Project, target: str, options: argparse.Namespace
     from lading.lock.cuda import cuda_facts
 
     refuse(cuda, host_driver(session), cuda_facts(), place=str(project.root / "lading.lock"))
+    _warn_of_old_gpus(cuda, session)
 
 
 def check_driver(cuda: LockedCuda | None, options: argparse.Namespace, session: Session) -> None:
@@ -86,3 +87,14 @@ def check_driver(cuda: LockedCuda | None, options: argparse.Namespace, session: 
         )
     if required is None and is_too_old(cuda, here):
         session.printer.warn(f"{said}; this host has {here}, and could not run it")
+    elif required is None:
+        _warn_of_old_gpus(cuda, session)
+
+
+def _warn_of_old_gpus(cuda: LockedCuda, session: Session) -> None:
+    from lading.engine.driver_needs import too_old_gpus
+    from lading.engine.nvidia import find_gpus, nvidia_root
+
+    if cuda.capabilities:
+        for said in too_old_gpus(cuda, find_gpus(nvidia_root(session.environment)).gpus):
+            session.printer.warn(said)

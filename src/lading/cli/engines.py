@@ -24,7 +24,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def execute(options: argparse.Namespace, session: Session) -> int:
+    from lading.engine.nvidia import find_gpus, nvidia_root
+
     probe = open_engine(session).probe()
+    host = find_gpus(nvidia_root(session.environment))
     if session.as_json:
         session.document(
             {
@@ -34,6 +37,16 @@ def execute(options: argparse.Namespace, session: Session) -> int:
                 "level": probe.level.value if probe.level else None,
                 "reason": probe.reason,
                 "remedy": probe.remedy,
+                "driver": host.driver,
+                "gpus": [
+                    {
+                        "index": gpu.index,
+                        "name": gpu.name,
+                        "memory_bytes": gpu.memory_bytes,
+                        "capability": gpu.capability,
+                    }
+                    for gpu in host.gpus
+                ],
             }
         )
         return 0
@@ -43,4 +56,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
         session.line(f"  because {probe.reason}")
     if probe.remedy:
         session.line(f"  remedy  {probe.remedy}")
+    if host.driver is not None:
+        names = ", ".join(gpu.name or "unnamed" for gpu in host.gpus) or "none"
+        session.line(f"  gpus    {len(host.gpus)}: {names}; NVIDIA's driver {host.driver}")
     return 0

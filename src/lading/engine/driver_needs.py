@@ -1,10 +1,16 @@
 """Whether a driver can run an image, in words and refusals with their remedy. Pure.
 
-Only the driver's version counts: what runs below it is decided by CUDA's major version (lock/cuda.py).
+Which driver a CUDA needs is decided by its major version (lock/cuda.py). A GPU older than all that the wheels
+have code for runs none of it, whatever the driver; for newer ones the driver compiles, mostly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from packaging.version import Version
+
+from lading.engine.nvidia import Gpu
 from lading.errors import EngineError
 from lading.lock.cuda import CudaFacts, is_driver_enough
 from lading.lock.model import LockedCuda
@@ -60,3 +66,16 @@ def driver_remedies(cuda: LockedCuda, driver: str, facts: CudaFacts) -> tuple[st
         if torch is not None:
             hints.append(f"or require torch<={torch}, the newest whose default build is of CUDA {newest}")
     return (*hints, "or run on the CPU: --accelerator cpu", f"or install driver {cuda.driver} on this host")
+
+
+def too_old_gpus(cuda: LockedCuda, gpus: Iterable[Gpu]) -> tuple[str, ...]:
+    """A word on each GPU that the image has no code for."""
+    if not cuda.capabilities:
+        return ()
+    oldest = min(cuda.capabilities, key=Version)
+    return tuple(
+        f"GPU {gpu.index} ({gpu.name or 'unnamed'}) has compute capability {gpu.capability}, and the image"
+        f" has code for {oldest} and later: it would run none of it"
+        for gpu in gpus
+        if gpu.capability is not None and Version(gpu.capability) < Version(oldest)
+    )

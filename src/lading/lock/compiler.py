@@ -25,7 +25,8 @@ def compiler_packages(
 ) -> tuple[AddedPackage, ...]:
     """What targets that hold triton get besides; `held` maps targets to the names of their wheels.
 
-    Not `serve`, and no target of flavour `minimal`: it holds nothing that is not needed to start.
+    Not `serve`, no target of flavour `minimal`, which holds nothing that is not needed to start, and none
+    that wants no packages added.
     """
     targets = tuple(
         sorted(
@@ -34,6 +35,7 @@ def compiler_packages(
             if wants_gpu(accelerator)
             and target not in _WITHOUT_COMPILER
             and project.targets[target].flavour != "minimal"
+            and project.targets[target].add_packages
             and any(name in _TRITON for name in names)
         )
     )

@@ -172,3 +172,14 @@ def test_gpus_that_the_host_has_not_are_refused_first(lading: Lading, project: P
     )
     _refused(asked, tmp_path)
     assert "1 GPU was asked for" in asked.stderr
+
+
+def test_the_engines_say_which_gpus_there_are(lading: Lading, tmp_path: Path) -> None:
+    variables = {"LADING_NVIDIA_ROOT": host(tmp_path, "580.65.06")}
+    assert (
+        "gpus    1: NVIDIA H100 80GB HBM3; NVIDIA's driver 580.65.06" in lading("engines", **variables).stdout
+    )
+    document = lading("engines", "--json", **variables).document
+    assert (document["driver"], document["gpus"][0]["capability"]) == ("580.65.06", "9.0")
+    none = lading("engines", "--json", LADING_NVIDIA_ROOT=str(tmp_path / "nowhere")).document
+    assert (none["driver"], none["gpus"]) == (None, [])

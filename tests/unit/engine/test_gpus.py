@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lading.engine.driver_needs import describe_driver, refuse_old_driver
+from lading.engine.driver_needs import describe_driver, refuse_old_driver, too_old_gpus
 from lading.engine.embedded.plan import environment_of
 from lading.engine.gpus import choose_gpus, gpu_environment
 from lading.engine.model import ImageLayer, RunSpec
-from lading.engine.nvidia import HostGpus, driver_version, find_gpus, parse_answer, parse_linker_cache
+from lading.engine.nvidia import Gpu, HostGpus, driver_version, find_gpus, parse_answer, parse_linker_cache
 from lading.errors import EngineError
 from lading.lock.cuda import cuda_facts
 from lading.lock.model import LockedCuda
@@ -163,3 +163,15 @@ def test_a_driver_that_is_too_old_is_refused_with_what_it_could_run() -> None:
     refuse_old_driver(CUDA13, "580.65.06", cuda_facts())
     refuse_old_driver(CUDA13, None, cuda_facts())
     refuse_old_driver(None, "1.0", cuda_facts())
+
+
+def test_a_gpu_older_than_all_that_the_wheels_have_code_for_is_said() -> None:
+    cuda = LockedCuda(version="13.0", driver="580", capabilities=("7.5", "8.0", "10.0"))
+    volta, turing, newer, unknown = (
+        Gpu(index=index, device="", name="x", capability=capability)
+        for index, capability in enumerate(("7.0", "7.5", "12.1", None))
+    )
+    (said,) = too_old_gpus(cuda, (volta, turing, newer, unknown))
+    assert "GPU 0 (x) has compute capability 7.0" in said
+    assert "7.5 and later" in said
+    assert too_old_gpus(LockedCuda(version="13.2", driver="580"), (volta,)) == ()

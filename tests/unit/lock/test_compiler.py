@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,10 +42,11 @@ def test_serving_images_get_none_even_with_triton_in_them(tmp_path: Path) -> Non
         ("cuda", ("torch",), {}),
         ("cuda", ("tritonclient",), {}),
         ("cuda", ("triton",), {"flavour": "minimal"}),
+        ("cuda", ("triton",), {"add_packages": False}),
     ],
 )
 def test_what_has_no_use_for_a_compiler_gets_none(
-    tmp_path: Path, accelerator: str, held: tuple[str, ...], image: dict[str, str]
+    tmp_path: Path, accelerator: str, held: tuple[str, ...], image: dict[str, Any]
 ) -> None:
     project = make_project(tmp_path, **image)
     assert compiler_packages(project, accelerator, DEBIAN, {"train": held}) == ()
