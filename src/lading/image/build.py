@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import multiprocessing
+import platform as host
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ from lading.image.write import LayerJob, Sources
 from lading.lock.model import Lock, LockedLayer
 from lading.oci.digest import Digest
 from lading.oci.json import canonical_json
-from lading.oci.platform import Platform
+from lading.oci.platform import Platform, host_platform
 from lading.store import Store
 
 Elsewhere = Callable[[Sequence[LockedLayer]], frozenset[Digest]]
@@ -168,8 +169,14 @@ def _layers(
     records = {**remote, **known}
     missing = [spec for spec in specs if spec.key not in records]
     listener.started(specs, missing, sum(_weight(spec) for spec in missing))
-    platform = Platform.parse(request.plan.platform)
-    job = LayerJob(store=store, sources=sources, platform=platform, workers=request.workers)
+    job = LayerJob(
+        store=store,
+        sources=sources,
+        lock=request.lock,
+        platform=Platform.parse(request.plan.platform),
+        host=host_platform(host.machine()),
+        workers=request.workers,
+    )
     one_by_one = BytecodeLayer | PackagesLayer | ForeignLayer | AddedPackagesLayer
     first = [spec for spec in missing if not isinstance(spec, one_by_one)]
     _write_all(job, sorted(first, key=_weight, reverse=True), request.workers, records, listener)

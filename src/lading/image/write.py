@@ -15,6 +15,7 @@ from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.image.layer.writer import LayerWriter, Progress
 from lading.image.model import LayerRecord
 from lading.image.python.bytecode import Compiler, cache_path
+from lading.image.python.native import native_variant
 from lading.image.python.standalone import standalone_tree
 from lading.image.python.toolchain import Toolchain, prepare_toolchain
 from lading.image.spec import (
@@ -30,7 +31,7 @@ from lading.image.spec import (
     WheelsLayer,
 )
 from lading.image.wheels_layer import OpenWheel, write_wheels
-from lading.lock.model import LockedBase, LockedBaseLayer, LockedInterpreter, LockedPackage
+from lading.lock.model import Lock, LockedBase, LockedBaseLayer, LockedInterpreter, LockedPackage
 from lading.oci.digest import Digest
 from lading.oci.platform import Platform
 from lading.store import Store
@@ -57,7 +58,11 @@ class LayerJob:
 
     store: Store
     sources: Sources
+    lock: Lock
     platform: Platform
+    """The image's."""
+    host: Platform
+    """This machine's: what compiles bytecode runs here."""
     workers: int
     progress: Progress | None = None
 
@@ -127,12 +132,18 @@ class LayerJob:
         interpreter: LockedInterpreter,
         tree: Mapping[str, TreeEntry],
     ) -> Toolchain:
+        """The compiler of the Debian `packages`, of which `tree` is made, or the same release for this host."""
+        if self.platform != self.host:
+            native = native_variant(self.lock, interpreter, self.platform, self.host)
+            packages = tuple(p for p in native.packages if p.role in ("base", "interpreter"))
+            tree, interpreter = _LazyTree(lambda: self._tree(packages, "standard")), native.interpreter
+        return self._prepared(_toolchain_name(packages), tree, interpreter)
+
+    def _prepared(
+        self, name: str, tree: Mapping[str, TreeEntry], interpreter: LockedInterpreter
+    ) -> Toolchain:
         return prepare_toolchain(
-            self.store,
-            _toolchain_name(packages),
-            tree,
-            executable=interpreter.executable,
-            platform=self.platform,
+            self.store, name, tree, executable=interpreter.executable, platform=self.host
         )
 
     def _standalone(self, spec: StandaloneLayer, writer: LayerWriter) -> None:
@@ -144,14 +155,11 @@ class LayerJob:
     def _standalone_toolchain(
         self, interpreter: LockedInterpreter, tree: Mapping[str, TreeEntry]
     ) -> Toolchain:
+        if self.platform != self.host:
+            interpreter = native_variant(self.lock, interpreter, self.platform, self.host).interpreter
+            tree = _LazyTree(lambda: standalone_tree(self.sources.fetch_standalone(interpreter)))
         assert interpreter.sha256 is not None
-        return prepare_toolchain(
-            self.store,
-            interpreter.sha256,
-            tree,
-            executable=interpreter.executable,
-            platform=self.platform,
-        )
+        return self._prepared(interpreter.sha256, tree, interpreter)
 
     def _library_bytecode(
         self,

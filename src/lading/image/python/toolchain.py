@@ -1,19 +1,19 @@
-"""The image's own interpreter, runnable on the host: its files in a folder of the store.
+"""The image's interpreter, runnable on the host: its files in a folder of the store.
 
 No container is needed: the image's dynamic loader starts the image's Python with the image's libraries, so
-the bytecode is right to the exact build, whatever Python the host has.
+the bytecode is right to the exact build, whatever Python the host has. For an image of another platform the
+files are those of the same release for this host (image.python.native).
 """
 
 from __future__ import annotations
 
 import os
-import platform as host
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lading.errors import PackageRefused, ProjectError
+from lading.errors import PackageRefused
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.image.spec import BYTECODE_RULE
 from lading.oci.platform import Platform
@@ -39,14 +39,8 @@ def prepare_toolchain(
 ) -> Toolchain:
     """Write what running `executable` (`/usr/bin/python3.11`) takes from `tree` into the store, once.
 
-    `name` is 64 hex digits that decide the tree. Raises ProjectError where this host cannot run it.
+    `name` is 64 hex digits that decide the tree; `platform` is the tree's, and this host runs it.
     """
-    if host.machine() != platform.machine:
-        raise ProjectError(
-            f"an image for {platform} is built on such a host, whose Python compiles its bytecode; "
-            f"this one is {host.machine()}",
-            hints=(f"run the same command on a {platform.machine} machine",),
-        )
     folder = store.root / "toolchains" / f"{name}-{BYTECODE_RULE}"
     python = executable.lstrip("/")
     prefix, _, _ = python.partition("/bin/")
