@@ -22,7 +22,7 @@ from lading.fetch.source import LocalFile
 from lading.image.order import order_wheels
 from lading.image.spec import WheelsLayer
 from lading.image.write import LayerJob, Sources
-from lading.lock.model import LockedInterpreter, LockedPackage, LockedWheel
+from lading.lock.model import Lock, LockedInterpreter, LockedPackage, LockedWheel
 from lading.oci.platform import Platform
 from lading.store import Store
 
@@ -43,7 +43,15 @@ def measure_layers(wheels: Sequence[Path], workers: int) -> float:
             fetch_standalone=_none_standalone,
             fetch_layers=_none_layers,
         )
-        job = LayerJob(store=store, sources=sources, platform=Platform.parse("linux/amd64"), workers=1)
+        platform = Platform.parse("linux/amd64")
+        job = LayerJob(
+            store=store,
+            sources=sources,
+            lock=Lock(inputs="", suites=(), variants=()),
+            platform=platform,
+            host=platform,
+            workers=1,
+        )
         began = time.perf_counter()
         context = multiprocessing.get_context("fork")
         with (

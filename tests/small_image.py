@@ -41,14 +41,20 @@ def put_layer(store: Store, kind: str, files: dict[str, bytes]) -> LayerRecord:
     return record
 
 
-def put_image(store: Store, *, tag: str = "small:1.0-cpu", program: bytes = b"#!/bin/sh\n") -> Image:
-    """An image whose /bin/program is `program`. Equal arguments, equal digests."""
+def put_image(
+    store: Store,
+    *,
+    tag: str = "small:1.0-cpu",
+    program: bytes = b"#!/bin/sh\n",
+    note: bytes = METADATA.encode(),
+) -> Image:
+    """`program` is its /bin/program, `note` is in its upper layer. Equal arguments, equal digests."""
     layers = (
         put_layer(store, "base", {"bin/program": program, "etc/os-release": b"ID=small\n"}),
         put_layer(
             store,
             "tail",
-            {"opt/venv/lib/python3.13/site-packages/six-1.17.0.dist-info/METADATA": METADATA.encode()},
+            {"opt/venv/lib/python3.13/site-packages/six-1.17.0.dist-info/METADATA": note},
         ),
     )
     config = ImageConfig(

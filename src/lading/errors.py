@@ -7,6 +7,7 @@
     │   ├── WheelRefused            1   a wheel breaks a rule; names file, rule and member
     │   ├── PackageRefused          1   a Debian package breaks a rule or has an unhandled effect
     │   ├── ResolutionFailed        1   no set of versions satisfies the requirements
+    │   ├── BudgetExceeded          1   an image is larger, or grew more, than is allowed
     │   └── TaskFailed              *   the user's own code failed; carries its exit code
     ├── UsageError                  2   the command line is wrong
     ├── OutsideError                3   network, disk, mirror, kernel: not the user's project
@@ -141,6 +142,21 @@ class PackageRefused(ProjectError):
 
 class ResolutionFailed(ProjectError):
     code = "resolution"
+
+
+class BudgetExceeded(ProjectError):
+    """An image weighs too much. `bill` says what, the largest first; the message shows the top of it."""
+
+    code = "budget"
+
+    def __init__(
+        self, message: str, *, bill: tuple[dict[str, object], ...], hints: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, hints=hints)
+        self.bill = bill
+
+    def as_json(self) -> dict[str, object]:
+        return {**super().as_json(), "bill": list(self.bill)}
 
 
 class TaskFailed(ProjectError):

@@ -6,9 +6,12 @@ import argparse
 import contextlib
 import os
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lading.cli.budget import add_budget_options, check_budget, compare_image
 from lading.cli.building import (
     BuildPrinter,
     add_build_options,
@@ -19,26 +22,29 @@ from lading.cli.building import (
     open_project,
     record_image,
 )
+from lading.cli.deliver import Made, check_places, finish
 from lading.cli.drivers import add_required_driver, check_driver, locked_cuda
-from lading.cli.format import format_size
 from lading.cli.parser import Parser, one_of
 from lading.cli.session import Session
 
 if TYPE_CHECKING:
     from lading.image.model import Image
-    from lading.image.output.archive import NamedManifest
-    from lading.image.output.attach import Attachments
     from lading.image.output.layout import Output
-    from lading.image.publish import Published, Pusher
+    from lading.image.publish import Pusher
+    from lading.image.request import BuildContext, BuildOptions
+    from lading.project.model import Project
 
-ABOUT = """Build one image of the project and print its name and digest.
+ABOUT = """Build an image of the project and print its name and digest.
 
-The image is in the store; --output also writes it elsewhere. No container is started for it,
-no root and no Docker are needed."""
+The image is in the store; --output, --load and --push also bring it elsewhere. No container is started for
+it, no root and no Docker are needed. Several platforms are several images under one index; nothing is
+emulated for a platform that is not this host's."""
 EXAMPLES = """Examples:
   lading build
   lading build --target serve --output oci:../layout examples/digits
-  lading build --output docker-archive:- | docker load
+  lading build --load docker
+  lading build --platform linux/amd64,linux/arm64 --output oci-archive:../image.tar
+  lading build --max-size 2GB --max-growth 50MB
   lading build --prove --locked"""
 
 
@@ -65,9 +71,17 @@ def add_output(parser: Parser) -> None:
 
 def add_image_options(parser: Parser) -> None:
     """What `build` and `push` share."""
-    add_build_options(parser)
+    add_build_options(parser, platforms=True)
     add_required_driver(parser)
     add_output(parser)
+    parser.option(
+        "--load",
+        variable="LADING_LOAD",
+        metavar="ENGINE",
+        convert=one_of("docker", "podman"),
+        help="also load it into docker or podman; what the engine has is not moved",
+    )
+    add_budget_options(parser)
     parser.option(
         "--compression",
         variable="LADING_COMPRESSION",
@@ -92,59 +106,93 @@ def add_image_options(parser: Parser) -> None:
 
 
 def execute(options: argparse.Namespace, session: Session) -> int:
-    from lading.image.output.attach import attach_documents
-    from lading.image.output.layout import Output, named_manifest, write_blob
+    from lading.image.output.layout import Output, write_blob
     from lading.image.publish import open_pusher, parse_destination
-    from lading.image.target import build_target, current_lock
+    from lading.image.target import build_target
 
+    began = time.monotonic()
     outputs = [Output.parse(text) for text in options.output]
     check_outputs(outputs)
     destination = parse_destination(options.push) if options.push is not None else None
+    platforms = options.platform.split(",") if options.platform else []
+    check_places(options, outputs, platforms)
     project = open_project(options.folder, session)
     check_target(project, options.target)
+    _warn_inside(project, outputs, options, session)
+    if options.load:
+        open_local_engine(options.load, session)
+    for platform in platforms or [None]:
+        choice = argparse.Namespace(**{**vars(options), "platform": platform})
+        check_driver(locked_cuda(project, options.target, choice, session), options, session)
+    context = build_context(session)
+    # A push that nothing else needs the layers for leaves out what the registry has.
+    needs_layers = bool(outputs or options.load or options.prove)
+    with contextlib.ExitStack() as held:
+        pusher = None
+        if destination is not None:
+            choices = build_options(options, platform=None)
+            pusher = held.enter_context(open_pusher(destination, project, context, choices))
+        images: list[tuple[Image, Pusher | None, BuildOptions]] = []
+        for platform in platforms or [None]:
+            choices = build_options(options, platform=platform)
+            own = replace(pusher, options=choices) if pusher is not None else None
+            if own is not None and not needs_layers:
+                image = own.build()
+            else:
+                image = build_target(project, context, choices, proof=options.prove)
+            assert isinstance(context.listener, BuildPrinter)
+            context.listener.table(image)
+            images.append((image, own, choices))
+        held.enter_context(session.store.using())
+        made = [
+            _weigh(project, image, own, choices, context, options, session) for image, own, choices in images
+        ]
+        for one in made:  # only what is within its budget is what the next build is compared with
+            record_image(session, one.image)
+        for path, kind in ((options.sbom, "sbom"), (options.provenance, "provenance")):
+            if path is not None:
+                write_blob(session.store, getattr(made[0].attached, kind), Path(path))
+        finish(made, outputs, options, session, began)
+    return 0
+
+
+def _weigh(
+    project: Project,
+    image: Image,
+    pusher: Pusher | None,
+    choices: BuildOptions,
+    context: BuildContext,
+    options: argparse.Namespace,
+    session: Session,
+) -> Made:
+    """The documents beside the image, and its budget."""
+    from lading.image.output.attach import attach_documents
+    from lading.image.target import current_lock
+
+    variant = current_lock(project, context, choices).variant(image.accelerator, image.platform)
+    assert variant is not None, "what was just built is locked"
+    attached = attach_documents(session.store, image, variant, root=project.root)
+    comparison = compare_image(session, image, options.against)
+    check_budget(comparison, image, project.targets[image.target], options.max_size, options.max_growth)
+    return Made(image=image, attached=attached, comparison=comparison, pusher=pusher)
+
+
+def _warn_inside(
+    project: Project, outputs: list[Output], options: argparse.Namespace, session: Session
+) -> None:
     paths = [output.path for output in outputs if output.path != "-"]
     for path in inside_project(project.root, [*paths, *filter(None, (options.sbom, options.provenance))]):
         session.printer.warn(
             f"{path} will be written inside the project, where the next build may take it for code;"
             f" write it beside the project: {os.path.relpath(project.root.parent / Path(path).name)}"
         )
-    check_driver(locked_cuda(project, options.target, options, session), options, session)
-    context = build_context(session)
-    listener = context.listener
-    assert isinstance(listener, BuildPrinter)
-    choices = build_options(options)
-    with contextlib.ExitStack() as held:
-        pusher = (
-            held.enter_context(open_pusher(destination, project, context, choices)) if destination else None
-        )
-        if pusher is not None and not outputs and not options.prove:
-            image = pusher.build()
-        else:
-            image = build_target(project, context, choices, proof=options.prove)
-        listener.table(image)
-        record_image(session, image)
-        variant = current_lock(project, context, choices).variant(image.accelerator, image.platform)
-        assert variant is not None, "what was just built is locked"
-        held.enter_context(session.store.using())
-        attached = attach_documents(session.store, image, variant, root=project.root)
-        written = write_outputs(outputs, [named_manifest(image)], session)
-        for path, digest in ((options.sbom, attached.sbom), (options.provenance, attached.provenance)):
-            if path is not None:
-                write_blob(session.store, digest, Path(path))
-        published = _push(pusher, image, attached, session) if pusher is not None else None
-    _answer(image, written, outputs, published, session)
-    return 0
 
 
-def _push(pusher: Pusher, image: Image, attached: Attachments, session: Session) -> Published:
-    with session.printer.progress(f"pushing to {pusher.destination.name}") as phase:
-        published = pusher.push(image, attached, progress=phase.advance)
-    moved = published.moved
-    session.printer.note(
-        f"  {format_size(moved.uploaded_bytes)} uploaded, {format_size(moved.mounted_bytes)} mounted from"
-        f" other repositories, {format_size(moved.present_bytes)} were there"
-    )
-    return published
+def open_local_engine(name: str, session: Session) -> None:
+    """Whether the engine can be used at all. Raises EngineError, before a build of minutes."""
+    from lading.engine.local.load import open_engine
+
+    open_engine(name, session.environment)
 
 
 def inside_project(root: Path, paths: list[str]) -> list[str]:
@@ -167,71 +215,3 @@ def check_outputs(outputs: list[Output]) -> None:
             )
         if output.kind != "oci" and output.path != "-" and not parent.is_dir():
             raise UsageError(f"there is no folder {parent}", place=output.path, hints=(f"mkdir -p {parent}",))
-
-
-def write_outputs(
-    outputs: list[Output], images: list[NamedManifest], session: Session
-) -> list[dict[str, Any]]:
-    """Carry out every `--output`; what was written, for `--json`."""
-    from lading.image.output.layout import write_output
-
-    written = []
-    for output in outputs:
-        session.flush()
-        with session.printer.progress(f"writing {output.kind}:{output.path}") as phase:
-            size_bytes = write_output(
-                session.store,
-                images,
-                output,
-                standard_output=session.stdout.buffer,
-                progress=phase.advance,
-            )
-        written.append({"kind": output.kind, "path": output.path, "size_bytes": size_bytes})
-    return written
-
-
-def _answer(
-    image: Image,
-    written: list[dict[str, Any]],
-    outputs: list[Output],
-    published: Published | None,
-    session: Session,
-) -> None:
-    place = published.reference.name if published else image.tag.rpartition(":")[0]
-    name = f"{place}@{image.digest}"
-    if any(output.path == "-" for output in outputs):
-        session.printer.note(name)  # standard output is the archive
-        return
-    if not session.as_json:
-        session.line(name)
-        return
-    session.document(
-        {
-            "type": "image",
-            "name": name,
-            "tag": image.tag,
-            "digest": image.digest,
-            "target": image.target,
-            "accelerator": image.accelerator,
-            "platform": image.platform,
-            "lock_digest": image.lock_digest,
-            "reused": image.reused,
-            "seconds": round(image.seconds, 3),
-            "size_bytes": sum(layer.size_bytes for layer in image.layers),
-            "layers": [
-                {k: v for k, v in layer.as_json().items() if k != "warnings"} for layer in image.layers
-            ],
-            "warnings": list(image.warnings),
-            "outputs": written,
-            "pushed": None if published is None else _pushed_document(published),
-        }
-    )
-
-
-def _pushed_document(published: Published) -> dict[str, Any]:
-    return {
-        "reference": published.reference.qualified,
-        "uploaded_bytes": published.moved.uploaded_bytes,
-        "mounted_bytes": published.moved.mounted_bytes,
-        "present_bytes": published.moved.present_bytes,
-    }

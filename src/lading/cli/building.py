@@ -24,8 +24,8 @@ def add_folder(parser: Parser) -> None:
     parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="project folder (default .)")
 
 
-def add_build_options(parser: Parser, *, target: bool = True) -> None:
-    """What decides which image is meant, and how it comes to be."""
+def add_build_options(parser: Parser, *, target: bool = True, platforms: bool = False) -> None:
+    """What decides which image is meant, and how it comes to be; `platforms`: several may be meant."""
     if target:
         parser.option(
             "--target", variable="LADING_TARGET", metavar="NAME", default="train", help="train, serve or dev"
@@ -40,9 +40,11 @@ def add_build_options(parser: Parser, *, target: bool = True) -> None:
     parser.option(
         "--platform",
         variable="LADING_PLATFORM",
-        metavar="OS/ARCH",
-        convert=parse_platform,
-        help="linux/amd64 or linux/arm64; default: this host's, if the project names it",
+        metavar="OS/ARCH[,…]" if platforms else "OS/ARCH",
+        convert=parse_platforms if platforms else parse_platform,
+        help="linux/amd64 or linux/arm64"
+        + (", or both apart by a comma" if platforms else "")
+        + "; default: this host's, if the project names it",
     )
     parser.flag("--locked", variable="LADING_LOCKED", help="fail with exit code 4 when the lock does not fit")
     parser.flag("--offline", variable="LADING_OFFLINE", help="use what is on this machine, fetch nothing")
@@ -82,6 +84,12 @@ def parse_platform(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def parse_platforms(text: str) -> str:
+    """`linux/amd64,linux/arm64`, each once. Raises ArgumentTypeError."""
+    words = [parse_platform(word.strip()) for word in text.split(",")]
+    return ",".join(dict.fromkeys(words))
+
+
 def check_target(project: Project, target: str) -> None:
     """Before anything is resolved. Raises UsageError."""
     if target not in project.targets:
@@ -104,13 +112,19 @@ def open_project(folder: str, session: Session, *, scan_credentials: bool = True
     return load_project(Path(folder), environment=session.environment, scan_credentials=scan_credentials)
 
 
-def build_options(options: argparse.Namespace, *, target: str | None = None) -> BuildOptions:
+_AS_GIVEN = "as given"
+
+
+def build_options(
+    options: argparse.Namespace, *, target: str | None = None, platform: str | None = _AS_GIVEN
+) -> BuildOptions:
+    """`platform`: one of those that were given."""
     from lading.image.request import BuildOptions, Compression
 
     return BuildOptions(
         target=target or options.target,
         accelerator=options.accelerator,
-        platform=options.platform,
+        platform=options.platform if platform == _AS_GIVEN else platform,
         bytecode=False if options.no_bytecode else None,
         locked=options.locked,
         offline=options.offline,
@@ -185,5 +199,6 @@ class BuildPrinter:
             f"  {image.tag}  {format_count(len(image.layers), 'layer')} ({how}), {size},"
             f" {format_seconds(image.seconds)}"
         )
+        self.written_layers = {}  # the next image of this build has its own
         for warning in image.warnings:
             self._printer.warn(warning)

@@ -156,7 +156,7 @@ def _changed_files(store: Store, plan: Plan) -> list[str] | None:
 
     code = _code(plan)
     with Ledger.open(store) as ledger:
-        latest = ledger.latest_image(plan.project, plan.target)
+        latest = ledger.latest_image(plan.project, plan.target, plan.accelerator, plan.platform)
     if latest is None or code is None:
         return None
     for key in store.images.keys():  # noqa: SIM118 not a dict

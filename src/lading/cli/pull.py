@@ -7,8 +7,9 @@ import contextlib
 import platform as host
 from typing import TYPE_CHECKING
 
-from lading.cli.build import add_output, check_outputs, write_outputs
+from lading.cli.build import add_output, check_outputs
 from lading.cli.building import parse_platform
+from lading.cli.deliver import write_outputs
 from lading.cli.format import format_count, format_size
 from lading.cli.parser import Parser
 from lading.cli.session import Session

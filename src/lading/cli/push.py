@@ -17,6 +17,7 @@ Interrupted, it goes on where it stopped. SBOM and provenance go along as referr
 EXAMPLES = """Examples:
   lading push registry.example/team/digits
   lading push registry.example/team/digits:1.4 examples/digits --target serve
+  lading push registry.example/team/digits --platform linux/amd64,linux/arm64
   kubectl set image deploy/digits server=$(lading push registry.example/team/digits)"""
 
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from lading.errors import UsageError
 from lading.fetch.http import Fetcher
 from lading.image.model import Image
+from lading.image.output.archive import platform_index
 from lading.image.output.attach import Attachments
+from lading.image.output.layout import named_manifest
 from lading.image.output.provenance import MEDIA_PROVENANCE
 from lading.image.output.sbom import MEDIA_SBOM
 from lading.image.request import BuildContext, BuildOptions
@@ -75,14 +77,13 @@ class Pusher:
         attached: Attachments,
         *,
         progress: Callable[[int], None] = lambda size_bytes: None,
+        tagged: bool = True,
     ) -> Published:
-        """Push `image` and the documents beside it.
+        """Push `image` and the documents beside it; not `tagged`: under its digest, for an index to name.
 
         A layer that vanished from the registry meanwhile is built after all. Raises HttpStatus, FetchFailed,
         StoreError, DigestMismatch, and what building raises.
         """
-        tag = self.destination.tag or Reference.parse(image.tag).tag
-        assert tag is not None, "an image's tag names a version"
         push = Push(
             registry=self.registry,
             repository=self.destination.repository,
@@ -98,9 +99,28 @@ class Pusher:
             subject = Descriptor(media_type=MEDIA_MANIFEST, digest=image.digest, size_bytes=len(body))
             for content, kind in ((attached.sbom, MEDIA_SBOM), (attached.provenance, MEDIA_PROVENANCE)):
                 moved += push_attachment(push, subject, content, artifact_type=kind, media_type=kind).moved
-        pushed = push.image(image.manifest, tag)
+        tag = self._tag(image)
+        pushed = push.image(image.manifest, tag if tagged else image.digest)
         reference = replace(self.destination, tag=tag).at(pushed.digest)
         return Published(reference=reference, moved=moved + pushed.moved)
+
+    def push_index(self, images: Sequence[Image], published: Sequence[Published]) -> Published:
+        """The index of images that are there, under the tag; what all of them cost.
+
+        Raises HttpStatus, FetchFailed, StoreError.
+        """
+        store = self.context.store
+        index = platform_index(store, [named_manifest(image) for image in images])
+        push = Push(registry=self.registry, repository=self.destination.repository, store=store)
+        tag = self._tag(images[0])
+        digest = push.index(index, tag)
+        reference = replace(self.destination, tag=tag).at(digest)
+        return Published(reference=reference, moved=sum((one.moved for one in published), start=Moved()))
+
+    def _tag(self, image: Image) -> str:
+        tag = self.destination.tag or Reference.parse(image.tag).tag
+        assert tag is not None, "an image's tag names a version"
+        return tag
 
     def _elsewhere(self, layers: Sequence[LockedLayer]) -> frozenset[Digest]:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="head") as pool:

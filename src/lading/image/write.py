@@ -132,7 +132,7 @@ class LayerJob:
         interpreter: LockedInterpreter,
         tree: Mapping[str, TreeEntry],
     ) -> Toolchain:
-        """The compiler of the Debian `packages`, of which `tree` is made, or the same release for this host."""
+        """The Python of the Debian `packages` that `tree` is made of, or the same release for this host."""
         if self.platform != self.host:
             native = native_variant(self.lock, interpreter, self.platform, self.host)
             packages = tuple(p for p in native.packages if p.role in ("base", "interpreter"))

@@ -35,6 +35,11 @@ class _Sha256(str):
     def hex(self) -> str:
         return self[7:]
 
+    @property
+    def short(self) -> str:
+        """For people: `sha256:3bec7c38a63e`."""
+        return self[:19]
+
 
 class Digest(_Sha256):
     """The sha256 of a blob's stored bytes."""

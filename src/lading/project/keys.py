@@ -200,6 +200,8 @@ TARGET_KEYS: Mapping[str, Key] = {
         text(r"[0-9]{1,9}(?::[0-9]{1,9})?", 'a numeric "UID" or "UID:GID"'), "Who runs in the image."
     ),
     "labels": Key(_LABELS, "Labels of the image."),
+    "max_size": Key(SIZE, 'A build of a larger image fails, with a bill: "2GB". Packed, as it travels.'),
+    "max_growth": Key(SIZE, 'A build fails that is so much larger than the last one: "50MB".'),
 }
 SHARED_KEYS: Mapping[str, Key] = {
     "python": Key(Kind(_check_python, {"enum": list(PYTHONS)}), "Minor version of Python, in quotes."),

@@ -66,6 +66,10 @@ class ImageSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] | None = None
     """The target holds just these packages and what they need, instead of all the project's; None: all."""
+    max_size: int | None = None
+    """Bytes the image's layers may have at most, packed."""
+    max_growth: int | None = None
+    """Bytes by which it may outgrow the last build of its target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

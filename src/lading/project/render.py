@@ -85,6 +85,9 @@ def _target_difference(target: ImageSettings, base: ImageSettings) -> dict[str, 
         ours, theirs = getattr(target, key), getattr(base, key)
         if ours != theirs:
             difference[key] = {name: value for name, value in ours.items() if theirs.get(name) != value}
+    for key in ("max_size", "max_growth"):
+        if (size_bytes := getattr(target, key)) is not None and size_bytes != getattr(base, key):
+            difference[key] = format_size(size_bytes)
     if target.only != base.only and target.only is not None:
         difference["only"] = target.only
     elif target.groups != base.groups or target.only != base.only:

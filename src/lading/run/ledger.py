@@ -48,7 +48,7 @@ class Ledger:
 
     def add_image(self, image: Image) -> None:
         """Record a built image; one that is the latest of its target already adds nothing."""
-        latest = self.latest_image(image.project, image.target)
+        latest = self.latest_image(image.project, image.target, image.accelerator, image.platform)
         if latest is not None and latest.digest == image.digest and latest.tag == image.tag:
             return
         self._insert(
@@ -66,9 +66,14 @@ class Ledger:
             seconds=image.seconds,
         )
 
-    def latest_image(self, project: str, target: str) -> ImageRow | None:
+    def latest_image(self, project: str, target: str, accelerator: str, platform: str) -> ImageRow | None:
         rows = self._select(
-            "SELECT * FROM images WHERE project = ? AND target = ? ORDER BY id DESC LIMIT 1", project, target
+            "SELECT * FROM images WHERE project = ? AND target = ? AND accelerator = ? AND platform = ?"
+            " ORDER BY id DESC LIMIT 1",
+            project,
+            target,
+            accelerator,
+            platform,
         )
         return next((_image_row(row) for row in rows), None)
 

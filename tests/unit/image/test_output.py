@@ -160,10 +160,10 @@ def test_a_layout_holds_the_image_as_links_and_merges_others(
     store: Store, image: Image, tmp_path: Path
 ) -> None:
     layout = tmp_path / "out"
-    write_layout(store, named_manifest(image), layout)
+    write_layout(store, [named_manifest(image)], layout)
     other = put_image(store, tag="small:2.0-cpu", program=b"other")
-    write_layout(store, named_manifest(other), layout)
-    write_layout(store, named_manifest(other), layout)  # again: nothing changes
+    write_layout(store, [named_manifest(other)], layout)
+    write_layout(store, [named_manifest(other)], layout)  # again: nothing changes
 
     index = json.loads((layout / "index.json").read_bytes())
     assert [entry["digest"] for entry in index["manifests"]] == [image.digest, other.digest]
@@ -173,9 +173,9 @@ def test_a_layout_holds_the_image_as_links_and_merges_others(
 
 
 def test_a_rebuilt_image_takes_over_its_name(store: Store, image: Image, tmp_path: Path) -> None:
-    write_layout(store, named_manifest(image), tmp_path / "out")
+    write_layout(store, [named_manifest(image)], tmp_path / "out")
     again = put_image(store, program=b"changed")
-    write_layout(store, named_manifest(again), tmp_path / "out")
+    write_layout(store, [named_manifest(again)], tmp_path / "out")
 
     index = json.loads((tmp_path / "out/index.json").read_bytes())
     assert [entry["digest"] for entry in index["manifests"]] == [again.digest]
@@ -184,22 +184,22 @@ def test_a_rebuilt_image_takes_over_its_name(store: Store, image: Image, tmp_pat
 def test_two_repositories_with_one_tag_do_not_shadow_each_other(
     store: Store, image: Image, tmp_path: Path
 ) -> None:
-    write_layout(store, named_manifest(image), tmp_path / "out")
+    write_layout(store, [named_manifest(image)], tmp_path / "out")
     other = put_image(store, tag="other:1.0-cpu", program=b"other")
 
     with pytest.raises(UsageError, match=r"already has docker\.io/library/small:1\.0-cpu"):
-        write_layout(store, named_manifest(other), tmp_path / "out")
+        write_layout(store, [named_manifest(other)], tmp_path / "out")
 
 
 def test_what_others_put_into_an_index_stays(store: Store, image: Image, tmp_path: Path) -> None:
-    write_layout(store, named_manifest(image), tmp_path / "out")
+    write_layout(store, [named_manifest(image)], tmp_path / "out")
     path = tmp_path / "out/index.json"
     document = json.loads(path.read_bytes())
     foreign = {"mediaType": "application/x", "digest": "sha256:" + "0" * 64, "size": 1, "x": [1]}
     document |= {"manifests": [foreign], "annotations": {"a": "b"}}
     path.write_text(json.dumps(document))
 
-    write_layout(store, named_manifest(image), tmp_path / "out")
+    write_layout(store, [named_manifest(image)], tmp_path / "out")
 
     merged = json.loads(path.read_bytes())
     assert merged["manifests"][0] == foreign
@@ -213,12 +213,12 @@ def test_a_damaged_index_is_refused_and_left_alone(
     store: Store, image: Image, tmp_path: Path, content: bytes
 ) -> None:
     """S25."""
-    write_layout(store, named_manifest(image), tmp_path / "out")
+    write_layout(store, [named_manifest(image)], tmp_path / "out")
     path = tmp_path / "out/index.json"
     path.write_bytes(content)
 
     with pytest.raises(UsageError, match="is no OCI index"):
-        write_layout(store, named_manifest(image), tmp_path / "out")
+        write_layout(store, [named_manifest(image)], tmp_path / "out")
 
     assert path.read_bytes() == content
 
@@ -228,7 +228,7 @@ def test_a_folder_of_the_users_is_not_littered(store: Store, image: Image, tmp_p
     (tmp_path / "mine/thesis.tex").write_text("")
 
     with pytest.raises(UsageError, match="is there and is no OCI layout"):
-        write_layout(store, named_manifest(image), tmp_path / "mine")
+        write_layout(store, [named_manifest(image)], tmp_path / "mine")
 
     assert os.listdir(tmp_path / "mine") == ["thesis.tex"]
 
@@ -242,7 +242,7 @@ from lading.store import Store
 store = Store.open({"LADING_HOME": sys.argv[1]})
 for number in range(5):
     image = put_image(store, tag=f"small:{sys.argv[3]}-{number}", program=f"{sys.argv[3]}-{number}".encode())
-    write_layout(store, named_manifest(image), Path(sys.argv[2]))
+    write_layout(store, [named_manifest(image)], Path(sys.argv[2]))
 """
 
 

@@ -25,8 +25,10 @@ from lading.image.output.archive import (
     NamedManifest,
     archive_chunks,
     archive_size_bytes,
+    by_name,
     image_blobs,
     index_entry,
+    platform_index,
 )
 from lading.oci.digest import Digest
 from lading.oci.json import canonical_json
@@ -83,7 +85,7 @@ def write_output(
     Both archive kinds are the same bytes. Raises UsageError, StoreError, DigestMismatch, OutsideError.
     """
     if output.kind == "oci":
-        return sum(write_layout(store, image, Path(output.path), progress=progress) for image in images)
+        return write_layout(store, images, Path(output.path), progress=progress)
     chunks = _counted(archive_chunks(store, images), progress)
     size_bytes = archive_size_bytes(store, images)
     if output.path == "-":
@@ -110,19 +112,24 @@ def write_blob(store: Store, digest: Digest, path: Path) -> None:
 
 def write_layout(
     store: Store,
-    image: NamedManifest,
+    images: Sequence[NamedManifest],
     folder: Path,
     *,
     progress: Callable[[int], None] = lambda size_bytes: None,
+    left_out: frozenset[Digest] = frozenset(),
 ) -> int:
-    """Add `image` to the OCI layout in `folder`, which is made where absent; the bytes of its blobs.
+    """Add `images` to the OCI layout in `folder`, which is made where absent; the bytes of their blobs.
 
-    An image of the same name is replaced; other images stay. Blobs are hard links to the store where the file
-    system allows. Several processes may write to one layout. Raises UsageError, StoreError, DigestMismatch,
-    OutsideError.
+    Images of one name are one index of platforms. What had the same name is replaced, what has another stays.
+    Blobs are hard links to the store where the file system allows. Several processes may write to one layout.
+    Blobs in `left_out` are named and not written: for a reader that has them. Raises UsageError, StoreError,
+    DigestMismatch, OutsideError.
     """
-    blobs = image_blobs(store, image.digest)
-    entry = index_entry(store, image).as_json()
+    groups = by_name(images)
+    blobs = {digest: size for image in images for digest, size in image_blobs(store, image.digest).items()}
+    blobs = {digest: size_bytes for digest, size_bytes in blobs.items() if digest not in left_out}
+    entries = [index_entry(store, group).as_json() for group in groups]
+    indexes = [platform_index(store, group).to_bytes() for group in groups if len(group) > 1]
     with _outside("writing an OCI layout", str(folder)):
         target = folder / "blobs/sha256"
         if not folder.exists():
@@ -132,7 +139,11 @@ def write_layout(
         with _folder_lock(folder):
             _check_is_layout(folder)
             target.mkdir(parents=True, exist_ok=True)
-            index = _merged_index(folder / "index.json", entry)
+            index: dict[str, Any] | None = None
+            for entry in entries:
+                index = _merged_index(folder / "index.json", entry, index)
+            for content in indexes:
+                _replace(target / Digest.of(content).hex, [content])
             for digest in sorted(blobs):
                 _place_blob(store, digest, target, progress)
             fsync_directory(target)
@@ -168,13 +179,13 @@ def _folder_lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _merged_index(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """The index at `path` with `entry` in it.
+def _merged_index(path: Path, entry: dict[str, Any], known: dict[str, Any] | None) -> dict[str, Any]:
+    """The index `known`, or else that at `path`, with `entry` in it.
 
     Raises UsageError for what is no index, and when another image has the entry's short name.
     """
     try:
-        document = json.loads(path.read_bytes())
+        document = known if known is not None else json.loads(path.read_bytes())
         old = [dict(line) for line in document["manifests"]]
         names = [dict(line.get("annotations") or {}) for line in old]
     except FileNotFoundError:

@@ -18,6 +18,8 @@ from lading.oci.json import canonical_json
 from lading.oci.platform import Platform
 
 MEDIA_SBOM = "application/vnd.cyclonedx+json"
+SIZE_PROPERTY = "lading:size_bytes"
+"""Of the file that the component was installed from."""
 _MAX_LICENCE_NAME = 120
 
 
@@ -133,7 +135,7 @@ def _wheel(wheel: LockedWheel, licence: Licence) -> dict[str, Any]:
         "version": wheel.version,
         "purl": wheel_purl(wheel),
         "hashes": _hashes(wheel.sha256),
-        "properties": [{"name": "lading:file", "value": wheel.filename}],
+        "properties": _file(wheel.filename, wheel.size_bytes),
     }
     if licences := licence.as_json():
         component["licenses"] = licences
@@ -148,7 +150,7 @@ def _package(package: LockedPackage) -> dict[str, Any]:
         "version": package.version,
         "purl": debian_purl(package),
         "hashes": _hashes(package.sha256),
-        "properties": [{"name": "lading:file", "value": package.filename}],
+        "properties": _file(package.filename, package.size_bytes),
     }
 
 
@@ -164,6 +166,10 @@ def _interpreter(interpreter: LockedInterpreter) -> dict[str, Any]:
     if interpreter.sha256 is not None:
         component["hashes"] = _hashes(interpreter.sha256)
     return component
+
+
+def _file(name: str, size_bytes: int) -> list[dict[str, str]]:
+    return [{"name": "lading:file", "value": name}, {"name": SIZE_PROPERTY, "value": str(size_bytes)}]
 
 
 def _hashes(sha256: str) -> list[dict[str, str]]:

@@ -16,7 +16,9 @@ from lading.oci.platform import Platform
 _REBUILD = re.compile(r"\+b\d+$")
 
 
-def native_variant(lock: Lock, interpreter: LockedInterpreter, platform: Platform, host: Platform) -> LockedVariant:
+def native_variant(
+    lock: Lock, interpreter: LockedInterpreter, platform: Platform, host: Platform
+) -> LockedVariant:
     """The locked variant for `host` whose interpreter is the same release as `interpreter`.
 
     `platform` is the image's. Raises ProjectError where the lock holds none.
@@ -27,7 +29,10 @@ def native_variant(lock: Lock, interpreter: LockedInterpreter, platform: Platfor
             f"bytecode for {platform} is compiled on {host} by the same Python for {host},"
             f" and the lock holds nothing for {host}",
             place="lading.lock",
-            hints=(f'platform = ["{host}", "{platform}"] under [image], then: lading lock', "lading build --no-bytecode"),
+            hints=(
+                f'platform = ["{host}", "{platform}"] under [image], then: lading lock',
+                "lading build --no-bytecode",
+            ),
         )
     for variant in ours:
         if _release(variant.interpreter) == _release(interpreter):
