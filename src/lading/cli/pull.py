@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lading.cli.build import add_output, check_outputs
 from lading.cli.building import parse_platform
 from lading.cli.deliver import write_outputs
+from lading.cli.foreign import remember_pulled
 from lading.cli.format import format_count, format_size
 from lading.cli.parser import Parser
 from lading.cli.session import Session
@@ -59,6 +60,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
         with session.printer.progress(f"pulling {reference}", total_bytes) as phase:
             fetched_bytes = pull_layers(registry, image, store, progress=phase.advance)
         named = NamedManifest(digest=image.digest, platform=platform, name=_named(reference))
+        remember_pulled(session, reference, platform, image.digest)
         written = write_outputs(outputs, [named], session)
     count = format_count(len(image.manifest.layers), "layer")
     session.printer.note(f"  {count}, {format_size(total_bytes)}; {format_size(fetched_bytes)} fetched")

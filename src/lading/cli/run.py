@@ -20,6 +20,7 @@ from lading.cli.adhoc import (
 )
 from lading.cli.building import add_build_options
 from lading.cli.containers import open_engine, open_ledger, run_document
+from lading.cli.foreign import add_image_option, ready_image
 from lading.cli.named import find_target
 from lading.cli.parser import Parser
 from lading.cli.session import Session
@@ -33,13 +34,15 @@ ABOUT = """Run a task of the project, or any command in one of its images. The e
 
   lading run [DIR] [TASK]             the task as it is written: sealed, recorded, reused when nothing
                                       it depends on has changed
-  lading run [DIR] [NAME] -- COMMAND  COMMAND in the image of that task or target; nothing is recorded"""
+  lading run [DIR] [NAME] -- COMMAND  COMMAND in the image of that task or target; nothing is recorded
+  lading run --image IMAGE [-- COMMAND]  any image, with its own variables, user and folder"""
 EXAMPLES = """Examples:
   lading run                          the only task
   lading run train --param lr=0.1
   lading run --dev -- pytest -q       the working tree instead of the image's code
   lading run -it serve -- python
-  lading run examples/digits train"""
+  lading run examples/digits train
+  lading run --image registry.example/team/tool:1.4 -- tool --version"""
 TAKES_COMMAND = True
 
 
@@ -51,12 +54,16 @@ def add_arguments(parser: Parser) -> None:
     parser.option(
         "--param", variable="LADING_PARAM", metavar="NAME=VALUE", repeat=True, help="a parameter of the task"
     )
+    add_image_option(parser)
     add_container_options(parser)
 
 
 def execute(options: argparse.Namespace, session: Session) -> int:
     check_container_options(options, session)
     params = parse_pairs(options.param, "--param")
+    if options.image is not None:
+        ready = ready_image(options.image, options, session)
+        return run_ready(ready, tuple(options.tail) if options.tail else None, options, session)
     if options.tail is not None:
         if not options.tail:
             raise UsageError("there is no command after `--`", hints=("lading run -- python",))

@@ -177,6 +177,14 @@ def test_t43_devices_sparse_and_unknown_members_are_refused(store: Store, kind: 
     assert "[tar-kind]" in refusal(store, member("x", kind=kind))
 
 
+@pytest.mark.parametrize("kind", [b"3", b"4"])
+def test_t43_devices_in_dev_are_left_out(store: Store, kind: bytes) -> None:
+    """A container's /dev is the engine's own; elsewhere, or with a payload, they are refused."""
+    assert tree_of(store, member("./dev/console", kind=kind), member("x", b"x")) == {"x": "x"}
+    for name, content in (("deva", b""), ("dev/../x", b""), ("dev", b""), ("dev/x", b"payload")):
+        refusal(store, member(name, content, kind))
+
+
 @pytest.mark.parametrize("size", [b"\xff" * 12, b"-0000000001\0", b"99999999999\0", b"zz\0" + bytes(9)])
 def test_t43_a_size_that_is_no_length_is_refused(store: Store, size: bytes) -> None:
     refusal(store, header("x", size=size))

@@ -1,8 +1,8 @@
 """A layer blob as a checked stream of tar bytes: inflated on one thread while another writes files.
 
 Both promises are checked: the blob's digest over what was read, the diff ID over what came out. Until
-`finish` has returned, nothing that was read may be trusted. gzip of any number of members and plain tar are
-understood; the bytes decide, not a media type.
+`finish` has returned, nothing that was read may be trusted. gzip of any number of members, zstd of any number
+of frames (with the extra `zstd`) and plain tar are understood; the bytes decide, not a media type.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lading.engine.embedded.tar import TarRefused
-from lading.errors import DigestMismatch, StoreError
+from lading.errors import DigestMismatch, EngineError, StoreError
 from lading.oci.digest import DiffId, Digest
 
 _CHUNK_BYTES = 1 << 20
 _QUEUED_CHUNKS = 8
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPED = b"\x2a\x4d\x18"
+"""End of the magic of a frame that readers skip: 0x184D2A50 to 0x184D2A5F, little-endian (RFC 8878)."""
+_ZSTD_WINDOW_BYTES = 128 << 20
+"""What a decoder must hold at once; more is refused, as other engines do."""
 _RATIO_LIMIT = 300
 _FREE_BYTES = 64 << 20
 """A layer may unpack to this and `_RATIO_LIMIT` times its blob: deflate reaches 1032, files do not."""
@@ -97,11 +101,13 @@ class LayerStream:
         with self._path.open("rb", buffering=0) as peek:
             magic = peek.read(4)
             limit = _FREE_BYTES + _RATIO_LIMIT * peek.seek(0, 2)
-        if magic == _ZSTD_MAGIC:
-            raise TarRefused("layer-zstd", "the layer is compressed with zstd, which is not read yet")
         state = hashlib.sha256()
         size = 0
-        source: _Source = _gunzip(file) if magic[:2] == _GZIP_MAGIC else file
+        source: _Source = file
+        if magic[:2] == _GZIP_MAGIC:
+            source = _gunzip(file)
+        elif magic == _ZSTD_MAGIC or (magic[1:] == _ZSTD_SKIPPED and magic[0] & 0xF0 == 0x50):
+            source = _unzstd(file)
         while not self._stop.is_set():
             chunk = source.read(_CHUNK_BYTES)
             if not chunk:
@@ -179,9 +185,24 @@ def _gunzip(file: _HashingFile) -> _Source:
     return decoder
 
 
+def _unzstd(file: _HashingFile) -> _Source:
+    try:
+        import zstandard
+    except ImportError:
+        raise EngineError(
+            "the layer is compressed with zstd, and reading it needs the package zstandard",
+            hints=("pip install 'lading[zstd]'",),
+        ) from None
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    decoder: _Source = decompressor.stream_reader(file, read_across_frames=True)  # type: ignore[arg-type]
+    return decoder
+
+
 def _explained(error: BaseException, path: Path) -> BaseException:
     if isinstance(error, gzip.BadGzipFile | EOFError) or type(error).__name__ in ("error", "IsalError"):
         return TarRefused("layer-gzip", f"the compressed layer is damaged: {error}")
+    if type(error).__name__ == "ZstdError":
+        return TarRefused("layer-zstd", f"the compressed layer is damaged: {error}")
     if isinstance(error, OSError):
         return StoreError(f"reading a layer failed: {error.strerror or error}", place=str(path))
     return error

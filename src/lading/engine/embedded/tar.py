@@ -2,7 +2,7 @@
 
 Values out, no files: `entries` takes a reader and yields members in order. Understands POSIX ustar, pax
 records `path`, `linkpath`, `size`, `mtime` and GNU long names; sparse members, devices and unknown kinds are
-refused.
+refused, but for devices in /dev, which are left out.
 Sources: POSIX.1-2017 pax, tar(5), OCI image-spec layer.md; catalogue of parser differentials CVE-2025-62518
 (pax size), CVE-2025-13462 (long name with an old-style type).
 """
@@ -87,10 +87,20 @@ def entries(reader: Reader) -> Iterator[Entry]:
         if flag in (b"x", b"g", b"L", b"K"):
             _take_extra(reader, block, flag, extra)
             continue
-        yield _entry(block, flag, extra)
+        if not _is_left_out(block, flag, extra):
+            yield _entry(block, flag, extra)
         extra = {}
     if extra:
         raise TarRefused("tar-extension", "an extended header with no member after it")
+
+
+def _is_left_out(block: bytes, flag: bytes, extra: dict[str, str]) -> bool:
+    """A device in /dev, which many root archives hold: a container's /dev is the engine's own."""
+    if flag not in (b"3", b"4"):
+        return False
+    path = clean_path(extra.get("path") or _ustar_name(block))
+    size = extra["size"] if "size" in extra else str(_number(block[124:136], "size"))
+    return path.startswith("dev/") and size == "0"
 
 
 def _take_extra(reader: Reader, block: bytes, flag: bytes, extra: dict[str, str]) -> None:
