@@ -183,12 +183,16 @@ class LayerJob:
             toolchain = self._standalone_toolchain(spec.interpreter, files)
         elif spec.base is not None:
             base, interpreter = spec.base, spec.interpreter
+            if self.platform != self.host:
+                native = native_variant(self.lock, interpreter, self.platform, self.host)
+                assert native.base is not None, "the same provider"
+                base, interpreter = native.base, native.interpreter
             toolchain = prepare_toolchain(
                 self.store,
                 base.digest.hex,
                 _LazyTree(lambda: self._base_interpreter(base, interpreter.executable)),
                 executable=interpreter.executable,
-                platform=self.platform,
+                platform=self.host,
             )
         else:
             tree = _LazyTree(lambda: self._tree(spec.toolchain, "standard"))
