@@ -8,6 +8,7 @@
     │   ├── PackageRefused          1   a Debian package breaks a rule or has an unhandled effect
     │   ├── ResolutionFailed        1   no set of versions satisfies the requirements
     │   ├── BudgetExceeded          1   an image is larger, or grew more, than is allowed
+    │   ├── BuildFailed             1   a package's own build backend failed in the sandbox
     │   └── TaskFailed              *   the user's own code failed; carries its exit code
     ├── UsageError                  2   the command line is wrong
     ├── OutsideError                3   network, disk, mirror, kernel: not the user's project
@@ -157,6 +158,12 @@ class BudgetExceeded(ProjectError):
 
     def as_json(self) -> dict[str, object]:
         return {**super().as_json(), "bill": list(self.bill)}
+
+
+class BuildFailed(ProjectError):
+    """A backend failed; the message ends with what it said last."""
+
+    code = "build"
 
 
 class TaskFailed(ProjectError):

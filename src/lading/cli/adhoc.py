@@ -141,7 +141,7 @@ def image_for(project: Project, target: str, options: argparse.Namespace, sessio
     from lading.image.target import build_target
 
     refuse_old_driver(project, target, options, session)
-    context = build_context(session)
+    context = build_context(session, options)
     image = build_target(project, context, build_options(options, target=target))
     if not image.reused:
         assert isinstance(context.listener, BuildPrinter)

@@ -124,7 +124,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     for platform in platforms or [None]:
         choice = argparse.Namespace(**{**vars(options), "platform": platform})
         check_driver(locked_cuda(project, options.target, choice, session), options, session)
-    context = build_context(session)
+    context = build_context(session, options)
     # A push that nothing else needs the layers for leaves out what the registry has.
     needs_layers = bool(outputs or options.load or options.prove)
     with contextlib.ExitStack() as held:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lading.image.model import Image, LayerRecord
     from lading.image.request import BuildContext, BuildOptions
     from lading.image.spec import LayerSpec
+    from lading.lock.builder import BuildJob, BuiltWheel
     from lading.project.model import Project
 
 
@@ -63,6 +64,7 @@ def add_build_options(parser: Parser, *, target: bool = True, platforms: bool = 
         repeat=True,
         help="accept this wheel although its RECORD is wrong, with a warning",
     )
+    add_source_options(parser)
 
 
 def parse_accelerator(text: str) -> str:
@@ -134,12 +136,44 @@ def build_options(
     )
 
 
-def build_context(session: Session) -> BuildContext:
+def add_source_options(parser: Parser) -> None:
+    parser.flag(
+        "--allow-unisolated-builds",
+        variable="LADING_ALLOW_UNISOLATED_BUILDS",
+        help="build source packages even where the host cannot keep them apart",
+    )
+
+
+def build_context(session: Session, options: argparse.Namespace) -> BuildContext:
     from lading.image.request import BuildContext
 
     return BuildContext(
-        store=session.store, environment=session.environment, listener=BuildPrinter(session.printer)
+        store=session.store,
+        environment=session.environment,
+        listener=BuildPrinter(session.printer),
+        builder=_LazyBuilder(session, allow_unisolated=options.allow_unisolated_builds),
     )
+
+
+class _LazyBuilder:
+    """A sandbox that is imported only when something really has to be built: few projects have source."""
+
+    def __init__(self, session: Session, *, allow_unisolated: bool) -> None:
+        self._session = session
+        self._allow_unisolated = allow_unisolated
+
+    def build(self, job: BuildJob) -> BuiltWheel:
+        """As WheelBuilder.build."""
+        from lading.image.request import BuildContext
+        from lading.sandbox.builder import Sandbox
+
+        context = BuildContext(
+            store=self._session.store,
+            environment=self._session.environment,
+            listener=BuildPrinter(self._session.printer),
+        )
+        say = self._session.printer.note
+        return Sandbox(context, allow_unisolated=self._allow_unisolated, say=say).build(job)
 
 
 def record_image(session: Session, image: Image) -> None:

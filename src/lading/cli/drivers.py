@@ -44,7 +44,7 @@ def locked_cuda(
     choices = build_options(options, target=target)
     if not wants_gpu(choices.accelerator or project.image.accelerators[0]):
         return None
-    lock = current_lock(project, build_context(session), choices)
+    lock = current_lock(project, build_context(session, options), choices)
     return locked_variant(project, lock, choices).targets[target].cuda
 
 

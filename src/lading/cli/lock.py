@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lading.cli.building import build_context, open_project
+from lading.cli.building import add_source_options, build_context, open_project
 from lading.cli.format import format_count, format_size
 from lading.cli.parser import Parser
 from lading.cli.session import Session
@@ -42,6 +42,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.flag("--locked", variable="LADING_LOCKED", help="write nothing; exit code 4 when it does not fit")
     parser.flag("--offline", variable="LADING_OFFLINE", help="use what is on this machine, fetch nothing")
+    add_source_options(parser)
 
 
 def execute(options: argparse.Namespace, session: Session) -> int:
@@ -114,8 +115,8 @@ def _lock(
     before = read_project_lock(project.root)
     if upgrade is None:
         build = BuildOptions(locked=options.locked, offline=options.offline)
-        return before, current_lock(project, build_context(session), build)
-    context = build_context(session)
+        return before, current_lock(project, build_context(session, options), build)
+    context = build_context(session, options)
     lock = new_lock(project, context, upgrade=upgrade, offline=options.offline, previous=before)
     save_lock(project, lock)
     return before, lock

@@ -65,7 +65,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     project = open_project(options.folder, session)
     check_target(project, options.target)
     choices = build_options(options)
-    lock, renewed = _fitting_lock(project, build_context(session), choices, session)
+    lock, renewed = _fitting_lock(project, build_context(session, options), choices, session)
     plan = plan_target(project, lock, choices)
     variant = lock.variant(plan.accelerator, plan.platform)
     assert variant is not None, "plan_target has found it"

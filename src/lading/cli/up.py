@@ -70,7 +70,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
 
     def build(wanted: Project, target: str) -> Image:
         refuse_old_driver(wanted, target, options, session)
-        context = build_context(session)
+        context = build_context(session, options)
         image = build_target(wanted, context, build_options(options, target=target))
         if not image.reused and session.verbosity >= 1:
             assert isinstance(context.listener, BuildPrinter)
@@ -79,7 +79,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
 
     with open_ledger(session) as ledger:
         ports = UpPorts(
-            lock=lambda wanted: current_lock(wanted, build_context(session), choices),
+            lock=lambda wanted: current_lock(wanted, build_context(session, options), choices),
             build=build,
             engine=open_engine(session),
             store=session.store,

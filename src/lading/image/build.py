@@ -33,6 +33,7 @@ from lading.image.spec import (
     ForeignLayer,
     LayerSpec,
     PackagesLayer,
+    ProjectLayer,
     StandaloneLayer,
     WheelsLayer,
 )
@@ -59,6 +60,8 @@ class BuildRequest:
     compression: Compression = Compression.GZIP
     elsewhere: Elsewhere | None = None
     """None: every layer is to be in the store."""
+    prepare: Callable[[Sequence[LayerSpec]], None] = lambda missing: None
+    """Called once with the layers that must be written, before any is."""
 
 
 def build(
@@ -168,6 +171,7 @@ def _layers(
     known = {spec.key: record for spec in specs if (record := cached_layer(store, spec)) is not None}
     records = {**remote, **known}
     missing = [spec for spec in specs if spec.key not in records]
+    request.prepare(missing)
     listener.started(specs, missing, sum(_weight(spec) for spec in missing))
     job = LayerJob(
         store=store,
@@ -198,7 +202,7 @@ def _weight(spec: LayerSpec) -> int:
             return spec.layer.size_bytes
         case PackagesLayer() | AddedPackagesLayer():
             return sum(package.size_bytes for package in spec.packages)
-        case FilesLayer():
+        case FilesLayer() | ProjectLayer():
             return sum(file.size_bytes for file in spec.files)
         case BytecodeLayer():
             return sum(_weight(source) for source in spec.sources) // 4

@@ -25,6 +25,7 @@ from lading.image.spec import (
     ForeignLayer,
     LayerSpec,
     PackagesLayer,
+    ProjectLayer,
     StandaloneLayer,
     VenvLayer,
     WheelsLayer,
@@ -78,7 +79,7 @@ class PlanInputs:
     tag: str
     settings: ImageSettings
     variant: LockedVariant
-    code: FilesLayer | None
+    code: FilesLayer | ProjectLayer | None
     runtime: FilesLayer | None
     cmd: tuple[str, ...]
     lenient: frozenset[str] = frozenset()

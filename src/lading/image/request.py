@@ -12,6 +12,7 @@ from lading.store import Store
 
 if TYPE_CHECKING:
     from lading.image.spec import LayerSpec
+    from lading.lock.builder import WheelBuilder
 
 LOCK_NAME = "lading.lock"
 
@@ -60,3 +61,5 @@ class BuildContext:
     store: Store
     environment: Mapping[str, str]
     listener: BuildListener
+    builder: WheelBuilder | None = None
+    """Makes wheels of source; None: source is refused."""

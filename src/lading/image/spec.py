@@ -215,6 +215,33 @@ class FilesLayer:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectLayer:
+    """The code of a project that must be built: its files under `CODE`, its wheel installed under `VENV`.
+
+    `wheel_inputs` says all that the wheel is made from, so that a plan needs no build. A package that the
+    wheel installs is not under `CODE` too: there, without its extensions, it would be found first.
+    """
+
+    kind: str
+    title: str
+    files: tuple[PlannedFile, ...]
+    wheel_inputs: str
+    python_version: str
+
+    @property
+    def key(self) -> str:
+        return _key(
+            "project",
+            {
+                "files": [[f.path, f.mode, f.sha256, f.link_target] for f in self.files],
+                "wheel": self.wheel_inputs,
+                "prefix": VENV,
+                "python": self.python_version,
+            },
+        )
+
+
 LayerSpec = (
     PackagesLayer
     | ForeignLayer
@@ -224,4 +251,5 @@ LayerSpec = (
     | WheelsLayer
     | BytecodeLayer
     | FilesLayer
+    | ProjectLayer
 )

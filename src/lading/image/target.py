@@ -24,6 +24,8 @@ from lading.image.order import OWN_LAYER_BYTES
 from lading.image.plan import Plan, PlanInputs, make_plan
 from lading.image.prove import prove
 from lading.image.request import LOCK_NAME, BuildContext, BuildOptions, Compression
+from lading.image.source_builds import WheelMaker, project_layer
+from lading.image.spec import FilesLayer, ProjectLayer
 from lading.image.tag import image_tag
 from lading.image.write import Sources
 from lading.lock.access import open_fetcher
@@ -56,7 +58,6 @@ def current_lock(project: Project, context: BuildContext, options: BuildOptions)
 
     Raises LockOutOfDate under `locked`, and what resolving raises.
     """
-    _refuse_builds(project)
     path = project.root / LOCK_NAME
     previous = _read(path)
     reason = "there is no lading.lock" if previous is None else check_lock(project, previous)
@@ -92,20 +93,9 @@ def new_lock(
             offline=offline,
             previous=previous,
             upgrade=upgrade,
+            builder=context.builder,
             warn=context.listener.warned,
             read_needs=lambda wheels: read_needs(wheels, store=context.store, open_wheel=sources.open_wheel),
-        )
-
-
-def _refuse_builds(project: Project) -> None:
-    if project.code.kind is CodeKind.BUILD:
-        raise ProjectError(
-            f"the project itself would have to be built before it can be installed: {project.code.because}",
-            place=str(project.root / "pyproject.toml"),
-            hints=(
-                "write what is computed as plain values in [project], and name the packages for the backend",
-                "or build a wheel of it elsewhere, and depend on that: pip wheel --no-deps .",
-            ),
         )
 
 
@@ -141,7 +131,9 @@ def plan_target(project: Project, lock: Lock, options: BuildOptions) -> Plan:
     settings = _settings(project, options)
     variant = locked_variant(project, lock, options)
     serves = options.target == "serve" and settings.only is not None
-    code = code_layer(project, variant.interpreter.version)
+    code: FilesLayer | ProjectLayer = code_layer(project, variant.interpreter.version)
+    if project.code.kind is CodeKind.BUILD and isinstance(code, FilesLayer) and not serves:
+        code = project_layer(project, variant, code)
     return make_plan(
         PlanInputs(
             project=project.name,
@@ -203,6 +195,7 @@ def build_target(
     """The image of one target, in the store but for layers `elsewhere`, and the lock kept up to date."""
     lock = current_lock(project, context, options)
     plan = plan_target(project, lock, options)
+    maker = WheelMaker(project, locked_variant(project, lock, options), context, offline=options.offline)
     request = BuildRequest(
         plan=plan,
         lock=lock,
@@ -210,8 +203,10 @@ def build_target(
         workers=options.workers or len(os.sched_getaffinity(0)),
         compression=options.compression,
         elsewhere=elsewhere if options.compression is Compression.GZIP and not proof else None,
+        prepare=maker.prepare,
     )
-    with open_sources(project, context, offline=options.offline) as sources:
+    with open_sources(project, context, offline=options.offline) as opened:
+        sources = replace(opened, project_wheel=maker.project_locked)
         image = build(request, context.store, sources, context.environment, context.listener)
         if proof:
             prove(image, request, context.store, sources, context.environment, context.listener)
@@ -247,11 +242,20 @@ def _with_layers(project: Project, lock: Lock, image: Image) -> Lock:
     return replace(renewed, layers=tuple(layer for layer in renewed.layers if layer.key in kept))
 
 
-@contextlib.contextmanager
-def open_sources(project: Project, context: BuildContext, *, offline: bool) -> Iterator[Sources]:
+def open_sources(
+    project: Project, context: BuildContext, *, offline: bool
+) -> contextlib.AbstractContextManager[Sources]:
     """Where this project's bytes come from, for as long as the context is held."""
+    return open_sources_at(project.root, project.requirements.find_links, context, offline=offline)
+
+
+@contextlib.contextmanager
+def open_sources_at(
+    folder: Path, find_links: tuple[str, ...], context: BuildContext, *, offline: bool
+) -> Iterator[Sources]:
+    """As `open_sources`, for what `folder` and its wheel folders configure."""
     store, environment = context.store, context.environment
-    fetcher = open_fetcher(project.root, store, environment, offline=offline)
+    fetcher = open_fetcher(folder, store, environment, offline=offline)
 
     def wheel_source(wheel: LockedWheel) -> ByteSource:
         from lading.lock.sources import open_wheel
@@ -261,8 +265,8 @@ def open_sources(project: Project, context: BuildContext, *, offline: bool) -> I
             store=store,
             fetcher=fetcher,
             environment=environment,
-            folder=project.root,
-            project_find_links=project.requirements.find_links,
+            folder=folder,
+            project_find_links=find_links,
         )
         if isinstance(source, LocalFile) or wheel.size_bytes >= OWN_LAYER_BYTES:
             return source

@@ -76,6 +76,19 @@ def write_wheels(spec: WheelsLayer, writer: LayerWriter, open_wheel: OpenWheel) 
     return tuple(warnings)
 
 
+def top_level_names(wheel: LockedWheel, open_wheel: OpenWheel) -> frozenset[str]:
+    """First parts of the paths that `wheel` installs into site-packages. Raises WheelRefused, FetchFailed."""
+    source = open_wheel(wheel)
+    try:
+        install = plan_install(source, wheel.filename, Prefix(python_version="3", root=VENV))
+    finally:
+        source.close()
+    folder = f"{VENV}/lib/python3/site-packages/"
+    return frozenset(
+        file.path.removeprefix(folder).split("/")[0] for file in install.files if file.path.startswith(folder)
+    )
+
+
 def _winners(spec: WheelsLayer, prefix: Prefix, open_wheel: OpenWheel, warnings: list[str]) -> dict[str, str]:
     """path → name of the wheel whose file stays: the last by name; other bytes are worth a warning."""
     winner: dict[str, tuple[str, str]] = {}

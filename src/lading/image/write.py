@@ -19,6 +19,7 @@ from lading.image.python.native import native_variant
 from lading.image.python.standalone import standalone_tree
 from lading.image.python.toolchain import Toolchain, prepare_toolchain
 from lading.image.spec import (
+    CODE,
     VENV,
     AddedPackagesLayer,
     BytecodeLayer,
@@ -26,12 +27,20 @@ from lading.image.spec import (
     ForeignLayer,
     LayerSpec,
     PackagesLayer,
+    ProjectLayer,
     StandaloneLayer,
     VenvLayer,
     WheelsLayer,
 )
-from lading.image.wheels_layer import OpenWheel, write_wheels
-from lading.lock.model import Lock, LockedBase, LockedBaseLayer, LockedInterpreter, LockedPackage
+from lading.image.wheels_layer import OpenWheel, top_level_names, write_wheels
+from lading.lock.model import (
+    Lock,
+    LockedBase,
+    LockedBaseLayer,
+    LockedInterpreter,
+    LockedPackage,
+    LockedWheel,
+)
 from lading.oci.digest import Digest
 from lading.oci.platform import Platform
 from lading.store import Store
@@ -50,6 +59,8 @@ class Sources:
     fetch_standalone: FetchStandalone
     fetch_layers: FetchLayers
     """Brings layers of a base image into the store."""
+    project_wheel: Callable[[], LockedWheel] | None = None
+    """The project's own wheel, in the store; None where no project is built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +126,25 @@ class LayerJob:
                 self._bytecode(spec, writer)
             case FilesLayer():
                 writer.entries(_file_entries(spec))
+            case ProjectLayer():
+                return self._project(spec, writer)
         return ()
+
+    def _project(self, spec: ProjectLayer, writer: LayerWriter) -> tuple[str, ...]:
+        if self.sources.project_wheel is None:
+            raise InternalError("a project is to be built, and nobody has its wheel")
+        wheel = self.sources.project_wheel()
+        installed = WheelsLayer(
+            kind=spec.kind, title=spec.title, wheels=(wheel,), python_version=spec.python_version
+        )
+        tops = top_level_names(wheel, self.sources.open_wheel)
+        kept = tuple(
+            file for file in spec.files if file.path.removeprefix(f"{CODE}/").split("/")[0] not in tops
+        )
+        files = FilesLayer(kind=spec.kind, title=spec.title, files=kept)
+        warnings = write_wheels(installed, writer, self.sources.open_wheel)
+        writer.entries(_file_entries(files))
+        return warnings
 
     def _packages(self, spec: PackagesLayer, writer: LayerWriter) -> None:
         groups = [self._opened(group) for group in (spec.below, spec.packages) if group]

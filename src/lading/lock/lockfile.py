@@ -18,10 +18,12 @@ from lading.lock.model import (
     Lock,
     LockedBase,
     LockedBaseLayer,
+    LockedBuild,
     LockedCuda,
     LockedInterpreter,
     LockedLayer,
     LockedPackage,
+    LockedSource,
     LockedSuite,
     LockedVariant,
     LockedWheel,
@@ -80,6 +82,10 @@ def lock_identity(lock: Lock) -> Digest:
         variant["interpreter"].pop("url", None)
         for wheel in variant["wheel"]:
             wheel.pop("url", None)
+        for build in variant.get("build", ()):
+            build["source"].pop("url", None)
+            for wheel in build["wheel"]:
+                wheel.pop("url", None)
     return Digest.of(canonical_json(document))
 
 
@@ -132,6 +138,13 @@ def _variant_document(variant: LockedVariant) -> dict[str, Any]:
         for one in sorted(variant.added, key=lambda one: one.name)
     ]
     base = {"base": _base_document(variant.base)} if variant.base is not None else {}
+    built: dict[str, Any] = {}
+    if variant.builds:
+        built["build"] = [_build_document(build) for build in sorted(variant.builds, key=_by_build)]
+    if variant.build_packages:
+        built["build_package"] = [
+            _fields(package, _PACKAGE_FIELDS) for package in sorted(variant.build_packages, key=_by_name)
+        ]
     return {
         "accelerator": variant.accelerator,
         "platform": variant.platform,
@@ -141,6 +154,7 @@ def _variant_document(variant: LockedVariant) -> dict[str, Any]:
         "wheel": [_fields(wheel, _WHEEL_FIELDS) for wheel in sorted(variant.wheels, key=_by_name)],
         "package": [_fields(package, _PACKAGE_FIELDS) for package in sorted(variant.packages, key=_by_name)],
         **({"added": added} if added else {}),
+        **built,
     }
 
 
@@ -170,6 +184,22 @@ def _base_document(base: LockedBase) -> dict[str, Any]:
             for layer in base.layers
         ],
     }
+
+
+_SOURCE_FIELDS = ("kind", "location", "digest", "url", "reference", "subdirectory")
+
+
+def _build_document(build: LockedBuild) -> dict[str, Any]:
+    return {
+        **_fields(build, ("name", "version", "sha256", "isolation", "backend")),
+        "backend_path": list(build.backend_path),
+        "source": _fields(build.source, _SOURCE_FIELDS),
+        "wheel": [_fields(wheel, _WHEEL_FIELDS) for wheel in sorted(build.wheels, key=_by_name)],
+    }
+
+
+def _by_build(build: LockedBuild) -> tuple[str, str]:
+    return build.name, build.version
 
 
 def _by_name(item: LockedWheel | LockedPackage) -> tuple[str, str]:
@@ -214,6 +244,8 @@ def _variant(table: Table) -> LockedVariant:
         targets={name: _selection(one) for name, one in table.named_tables("target").items()},
         added=tuple(_added(one) for one in table.tables("added")),
         base=_base(table.table("base")) if table.has("base") else None,
+        builds=tuple(_build(one) for one in table.tables("build")),
+        build_packages=tuple(_package(one) for one in table.tables("build_package")),
     )
     table.end()
     if unknown := {one.name for one in variant.added} - {package.name for package in variant.packages}:
@@ -226,6 +258,41 @@ def _variant(table: Table) -> LockedVariant:
             if unknown := set(names) - held:
                 raise Damage(f"{table.path}.target.{target}", f"{kind} {min(unknown)} is not in the variant")
     return variant
+
+
+def _build(table: Table) -> LockedBuild:
+    build = LockedBuild(
+        name=table.text("name"),
+        version=table.text("version"),
+        sha256=table.hexadecimal("sha256") if table.has("sha256") else None,
+        isolation=table.text("isolation"),
+        source=_source(table.table("source")),
+        backend=table.text("backend"),
+        backend_path=table.texts("backend_path"),
+        wheels=tuple(_wheel(one) for one in table.tables("wheel")),
+    )
+    table.end()
+    return build
+
+
+_SOURCE_KINDS = ("sdist", "url", "git", "path", "project")
+
+
+def _source(table: Table) -> LockedSource:
+    source = LockedSource(
+        kind=table.text("kind"),
+        location=table.text("location"),
+        digest=table.text("digest"),
+        url=table.optional_text("url"),
+        reference=table.optional_text("reference"),
+        subdirectory=table.optional_text("subdirectory"),
+    )
+    table.end()
+    if source.kind not in _SOURCE_KINDS:
+        raise Damage(f"{table.path}.kind", f"one of {', '.join(_SOURCE_KINDS)} is expected")
+    if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", source.digest) is None:
+        raise Damage(f"{table.path}.digest", "40 or 64 lower-case hex digits are expected")
+    return source
 
 
 def _interpreter(table: Table) -> LockedInterpreter:

@@ -6,8 +6,11 @@ The order is Debian packages, interpreter, wheels: markers ask for the interpret
 from __future__ import annotations
 
 import contextlib
+import functools
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from lading.errors import ProjectError, UsageError
@@ -15,6 +18,8 @@ from lading.fetch.http import Fetcher
 from lading.lock.access import open_fetcher
 from lading.lock.added import Additions, ReadNeeds, TargetNeeds, find_additions
 from lading.lock.base.image import FoundBase, find_base, is_registry_image
+from lading.lock.builder import WheelBuilder
+from lading.lock.builds import Builds
 from lading.lock.check import add_layers, check_lock, inputs_digest
 from lading.lock.compiler import compiler_packages
 from lading.lock.cuda import cuda_facts, needs_of
@@ -39,6 +44,8 @@ from lading.lock.model import (
 )
 from lading.lock.packages import ResolvedPackages, resolve_debian, resolve_on_base
 from lading.lock.requirements import target_requirements
+from lading.lock.room import resolve_room
+from lading.lock.source_fetch import SourceFetcher
 from lading.lock.target import image_environment, target_environment
 from lading.lock.uv import Uv
 from lading.lock.wheels import ResolvedWheels, WheelRequest, resolve_wheels
@@ -46,7 +53,7 @@ from lading.oci.platform import Platform
 from lading.project.accelerators import wants_gpu
 from lading.project.interpreters import DEFAULT_PYTHON
 from lading.project.keys import SUITES
-from lading.project.model import Project
+from lading.project.model import CodeKind, Project
 from lading.store import Store
 
 __all__ = ["Upgrade", "add_layers", "check_lock", "inputs_digest", "make_lock"]
@@ -64,6 +71,7 @@ def make_lock(
     upgrade: Upgrade = None,
     offline: bool = False,
     previous: Lock | None = None,
+    builder: WheelBuilder | None = None,
     warn: Callable[[str], None] | None = None,
     read_needs: ReadNeeds | None = None,
 ) -> Lock:
@@ -73,8 +81,10 @@ def make_lock(
     `upgrade`; Debian packages follow their suite. Layer digests of `previous` stay: a layer's key says what
     it is made of. Each warning goes to `warn` once. `read_needs` reads what the wheels' shared objects need;
     without it only packages that are known by a wheel's name are added.
+    `builder` makes wheels of what comes as source; None: that is refused.
 
-    Raises ProjectError, ResolutionFailed, FetchFailed, SignatureRefused, OutsideError, UsageError.
+    Raises BuildFailed, ProjectError, ResolutionFailed, FetchFailed, SignatureRefused, OutsideError,
+    UsageError.
     """
     _check_upgrade(upgrade, previous)
     with contextlib.closing(open_fetcher(project.root, store, environment, offline=offline)) as fetcher:
@@ -86,6 +96,7 @@ def make_lock(
             previous=previous,
             upgrade=upgrade,
             read_needs=read_needs,
+            builder=builder,
         )
         variants = tuple(
             making.variant(accelerator, platform)
@@ -109,7 +120,7 @@ def _check_upgrade(upgrade: Upgrade, previous: Lock | None) -> None:
     known = {"python"}
     for variant in previous.variants:
         # Debian packages always follow their suite: naming one is right, and changes nothing more.
-        known |= {wheel.name for wheel in variant.wheels}
+        known |= {wheel.name for wheel in variant.wheels} | {build.name for build in variant.builds}
         known |= {package.name for package in variant.packages}
     if unknown := sorted(set(upgrade) - known):
         raise UsageError(
@@ -135,6 +146,7 @@ class _Making:
     previous: Lock | None
     upgrade: Upgrade
     read_needs: ReadNeeds | None
+    builder: WheelBuilder | None = None
     warnings: dict[str, None] = field(default_factory=dict)
     """A set that keeps its order."""
     suites: dict[str, LockedSuite] = field(default_factory=dict)
@@ -162,7 +174,11 @@ class _Making:
             known_sizes=self._known_sizes(),
             base=base if provider == "base" else None,
         )
-        wheels = resolve_wheels(request, store=self.store, fetcher=self.fetcher, environment=self.environment)
+        with tempfile.TemporaryDirectory(prefix="lading-builds-") as scratch:
+            builds = self._builds(request, platform, interpreter, base, Path(scratch))
+            wheels = self._resolve(request, builds)
+            if project.code.kind is CodeKind.BUILD:
+                builds.lock_project(wheels.wheels)
         decided = compiler_packages(project, accelerator, interpreter, dict(wheels.targets))
         needy = self._needy(packages, wheels, base)
         additions = Additions() if suites is None else find_additions(needy, suites, self.read_needs, decided)
@@ -187,7 +203,48 @@ class _Making:
             targets=targets,
             added=additions.added,
             base=_locked_base(base, provider),
+            builds=tuple(sorted(builds.made.builds.values(), key=lambda one: (one.name, one.version))),
+            build_packages=builds.made.packages,
         )
+
+    def _resolve(self, request: WheelRequest, builds: Builds) -> ResolvedWheels:
+        return resolve_wheels(
+            request, store=self.store, fetcher=self.fetcher, environment=self.environment, builds=builds
+        )
+
+    def _builds(
+        self,
+        request: WheelRequest,
+        platform: Platform,
+        interpreter: LockedInterpreter,
+        base: FoundBase | None,
+        scratch: Path,
+    ) -> Builds:
+        before = self.previous.variant(request.accelerator, str(platform)) if self.previous else None
+        earlier = before.builds if before is not None else ()
+        links = scratch / "links"
+        links.mkdir()
+        builds = Builds(
+            project=self.project,
+            target=request.target,
+            accelerator=request.accelerator,
+            builder=self.builder,
+            sources=SourceFetcher(
+                root=self.project.root,
+                scratch=scratch,
+                store=self.store,
+                fetcher=self.fetcher,
+                environment=self.environment,
+            ),
+            room=functools.cache(
+                lambda: resolve_room(self.project, self._suites(platform, base), platform, interpreter, base)
+            ),
+            resolve=self._resolve,
+            links=links,
+            previous={build.name: build for build in earlier if not self._is_upgraded(build.name)},
+        )
+        builds.take_direct()
+        return builds
 
     def _base(self, platform: Platform) -> FoundBase | None:
         if not is_registry_image(self.project.image.base):

@@ -117,6 +117,40 @@ class LockedBase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedSource:
+    """What a wheel was built from; never a path of one machine, never credentials."""
+
+    kind: str
+    """`sdist`, `url`, `git`, `path`, or `project` for the project itself."""
+    location: str
+    """File name of an sdist, a URL, or a path relative to the project."""
+    digest: str
+    """sha256 hex of the archive or of the folder's files; of `git` the commit."""
+    url: str | None = None
+    """sdist: where it was seen."""
+    reference: str | None = None
+    """git: the branch or tag that was asked for."""
+    subdirectory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedBuild:
+    """A wheel that was built here, and all it takes to build it again."""
+
+    name: str
+    version: str
+    """Empty for the project itself, whose wheel changes with its code and is not locked."""
+    sha256: str | None
+    """Of the wheel."""
+    isolation: str
+    source: LockedSource
+    backend: str
+    backend_path: tuple[str, ...]
+    wheels: tuple[LockedWheel, ...]
+    """Build requirements, sorted by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedVariant:
     """Everything for one accelerator on one platform."""
 
@@ -132,6 +166,10 @@ class LockedVariant:
     """None: the base is made of Debian packages."""
     added: tuple[AddedPackage, ...] = ()
     """Why some of `packages` are there, sorted by name; their own needs are in `packages` alone."""
+    builds: tuple[LockedBuild, ...] = ()
+    """Sorted by name; also of build requirements that had to be built."""
+    build_packages: tuple[LockedPackage, ...] = ()
+    """Base, interpreter and compilers of the image that `builds` are made in."""
 
     def added_to(self, target: str) -> tuple[AddedPackage, ...]:
         return tuple(one for one in self.added if target in one.targets)

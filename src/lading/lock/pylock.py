@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from packaging.pylock import (
     Package,
+    PackageArchive,
     PackageWheel,
     Pylock,
     PylockSelectError,
@@ -18,6 +20,9 @@ from packaging.tags import Tag
 
 from lading.errors import ProjectError, ResolutionFailed
 from lading.lock.target import TargetEnvironment
+
+BuildPackage = Callable[[Package, Mapping[str, str]], "FoundWheel"]
+"""Builds a package that has no wheel; gets the versions of all that have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ def select_wheels(
     groups: Collection[str] = (),
     hashes: Mapping[str, frozenset[str]] | None = None,
     place: str,
+    build: BuildPackage | None = None,
 ) -> tuple[FoundWheel, ...]:
     """One wheel a package, sorted by name. `groups` are extras or dependency groups; `hashes` are the sha256
     values that the project's requirements allow, by name.
@@ -60,12 +66,19 @@ def select_wheels(
     extras = set(pylock.extras or ()) & set(groups)
     named = (set(pylock.dependency_groups or ()) & set(groups)) | set(pylock.default_groups or ())
     found = []
+    unbuilt = []
     try:
         for package, source in pylock.select(
             environment=target.markers(), tags=target.tags(), extras=extras, dependency_groups=named
         ):
+            if isinstance(source, PackageArchive) and _address(source).endswith(".whl"):
+                found.append(_linked(package, source))
+                continue
             if not isinstance(source, PackageWheel):
-                raise _no_wheel(package, place)
+                if build is None:
+                    raise _no_wheel(package, place)
+                unbuilt.append(package)
+                continue
             found.append(_found(package, source, hashes or {}, target.tags(), place))
     except PylockSelectError as error:
         raise ResolutionFailed(
@@ -73,7 +86,27 @@ def select_wheels(
             place=place,
             hints=("lock it for this Python and platform, or change python in [image]",),
         ) from error
+    versions = {wheel.name: wheel.version for wheel in found}
+    if build is not None:
+        found += [build(package, versions) for package in unbuilt]
     return tuple(sorted(found, key=lambda wheel: wheel.name))
+
+
+def _address(archive: PackageArchive) -> str:
+    return str(archive.url or archive.path or "").partition("#")[0]
+
+
+def _linked(package: Package, archive: PackageArchive) -> FoundWheel:
+    """A wheel that is named by its own place."""
+    filename = unquote(_address(archive).rpartition("/")[2])
+    return FoundWheel(
+        name=str(package.name),
+        version=str(package.version) if package.version is not None else _version_of(filename),
+        filename=filename,
+        sha256=archive.hashes["sha256"].lower(),
+        size_bytes=archive.size,
+        url=archive.url or archive.path,
+    )
 
 
 def _found(
@@ -126,9 +159,8 @@ def _no_wheel(package: Package, place: str) -> ResolutionFailed:
         if getattr(package, attribute) is not None:
             kind = words
     return ResolutionFailed(
-        f"{package.name} {package.version or ''} comes as {kind}, and lading installs wheels only".replace(
-            "  ", " "
-        ),
+        f"{package.name} {package.version or '(any version)'} comes as {kind}, "
+        "which has to be built, and nothing here builds it",
         place=place,
         hints=(
             f"build a wheel and point lading to its folder: pip wheel {package.name} --no-deps -w wheels "

@@ -7,7 +7,9 @@ dependencies are wanted here. Everything else stays as it is written.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 _PROJECT = re.compile(r"^\s*(?:(?:-e|--editable)[\s=]*\S*?|\.)(?:\[(?P<extras>[^\]]*)\])?\s*(?:#.*)?$")
 _PATH_OPTION = re.compile(
@@ -16,34 +18,52 @@ _PATH_OPTION = re.compile(
 _FILES = ("-r", "--requirement", "-c", "--constraint")
 
 
-def copy_without_project(path: Path, scratch: Path) -> tuple[Path, tuple[str, ...]]:
-    """The copy of `path` in `scratch`, with all it includes, and the extras of the project it asked for."""
+def copy_without_project(
+    path: Path, scratch: Path, names: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Path, tuple[str, ...]]:
+    """The copy of `path` in `scratch`, with all it includes, and the extras of the project it asked for.
+
+    `names` are lines that say only where something is, and the name that stands in their place.
+    """
     extras: set[str] = set()
-    copied = _copy(path, scratch, {}, extras)
+    copied = _copy(path, scratch, {}, extras, names)
     return copied, tuple(sorted(extras))
 
 
-def _copy(path: Path, scratch: Path, done: dict[Path, Path], extras: set[str]) -> Path:
+def _copy(
+    path: Path, scratch: Path, done: dict[Path, Path], extras: set[str], names: Mapping[str, str]
+) -> Path:
     if path in done:
         return done[path]
     copied = done[path] = scratch / f"{len(done)}-{path.name}"
     lines = []
     for line in path.read_text("utf-8-sig").splitlines():
-        if match := _PROJECT.match(line):
+        bare = re.sub(r"(^|\s)#.*$", "", line).strip()
+        if bare in names:
+            wanted = re.search(r"\[[^\]]*\]$", bare)
+            lines.append(f"{names[bare]}{wanted[0] if wanted else ''}")
+        elif match := _PROJECT.match(line):
             extras |= {extra.strip() for extra in (match["extras"] or "").split(",") if extra.strip()}
         elif match := _PATH_OPTION.match(line):
-            lines.append(_moved(match, path, scratch, done, extras))
+            lines.append(_moved(match, path, scratch, done, extras, names))
         else:
             lines.append(line)
     copied.write_text("\n".join(lines) + "\n")
     return copied
 
 
-def _moved(match: re.Match[str], path: Path, scratch: Path, done: dict[Path, Path], extras: set[str]) -> str:
+def _moved(
+    match: re.Match[str],
+    path: Path,
+    scratch: Path,
+    done: dict[Path, Path],
+    extras: set[str],
+    names: Mapping[str, str],
+) -> str:
     """A line that names a file or folder, relative to `path`, as it reads from the scratch folder."""
     value = re.sub(r"\s+#.*$", "", match["value"]).strip("'\"")
     if "://" not in value:
         target = (path.parent / value).resolve()
         included = match["option"].strip() in _FILES
-        value = str(_copy(target, scratch, done, extras) if included else target)
+        value = str(_copy(target, scratch, done, extras, names) if included else target)
     return f"{match['option']} {value}"

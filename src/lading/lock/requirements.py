@@ -40,9 +40,12 @@ def target_requirements(project: Project, accelerator: str) -> dict[str, TargetR
     }
 
 
-def compile_arguments(project: Project, groups: Iterable[str], scratch: Path) -> tuple[str, ...]:
+def compile_arguments(
+    project: Project, groups: Iterable[str], scratch: Path, lines: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """Arguments that make `uv pip compile` read the project's requirements with `groups`; a copy of them
-    goes to the folder `scratch` where they cannot be used as they are.
+    goes to the folder `scratch` where they cannot be used as they are. `lines` are requirements that name a
+    place alone, and the distribution that stands there.
 
     Raises ProjectError for a group that the project does not define.
     """
@@ -51,8 +54,12 @@ def compile_arguments(project: Project, groups: Iterable[str], scratch: Path) ->
         return ()
     if requirements.kind is not RequirementKind.REQUIREMENTS:
         return (str(requirements.path), *group_arguments(requirements.path, groups))
+    if requirements.includes_project or lines:
+        copied, extras = copy_without_project(requirements.path, scratch, lines or {})
+    if lines and not requirements.includes_project:
+        _refuse_groups(groups, requirements.path)
+        return (str(copied),)
     if requirements.includes_project:
-        copied, extras = copy_without_project(requirements.path, scratch)
         pyproject = project.root / "pyproject.toml"
         return (str(copied), str(pyproject), *group_arguments(pyproject, {*groups, *extras}))
     _refuse_groups(groups, requirements.path)

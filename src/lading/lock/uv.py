@@ -36,6 +36,14 @@ _NOT_FOUND = re.compile(r"(?P<name>[\w.-]+) was not found in the (?:package regi
 _LONGEST_EXPLANATION = 700
 
 
+class NoWheel(ResolutionFailed):
+    """`distribution` would have to be built; stays inside lading where somebody can build it."""
+
+    def __init__(self, message: str, distribution: str, *, place: str | None, hints: tuple[str, ...]) -> None:
+        super().__init__(message, place=place, hints=hints)
+        self.distribution = distribution
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uv:
     """How to call uv for one project: its folder and its environment."""
@@ -117,14 +125,14 @@ def _explained(text: str, reason: str, *, doing: str, place: str | None) -> Ladi
 
 
 def _no_wheel(name: str, reason: str, *, doing: str, place: str | None) -> ResolutionFailed:
-    return ResolutionFailed(
-        f"{doing} failed: {name} has no wheel for this Python and platform, and lading installs wheels only: "
-        f"{reason}",
+    return NoWheel(
+        f"{doing} failed: {name} has no wheel for this Python and platform, and no source archive that could "
+        f"be built: {reason}",
+        name,
         place=place,
         hints=(
             f"allow a version of {name} that has a wheel, or another python in [image]",
-            f"build one and point lading to its folder: pip wheel {name} --no-deps -w wheels && "
-            "export UV_FIND_LINKS=wheels",
+            "name a folder that has one: export UV_FIND_LINKS=wheels",
         ),
     )
 

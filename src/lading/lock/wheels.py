@@ -21,7 +21,7 @@ from lading.lock.base.image import FoundBase
 from lading.lock.indexes import find_links, uv_environment
 from lading.lock.links import listed_filenames
 from lading.lock.model import LockedWheel
-from lading.lock.pylock import FoundWheel, read_pylock, select_wheels
+from lading.lock.pylock import BuildPackage, FoundWheel, read_pylock, select_wheels
 from lading.lock.requirements import (
     TargetRequirements,
     allowed_hashes,
@@ -32,11 +32,12 @@ from lading.lock.sizes import find_sizes
 from lading.lock.target import TargetEnvironment
 from lading.lock.torch_index import torch_index
 from lading.lock.torch_route import routed, write_route
-from lading.lock.uv import Uv
+from lading.lock.uv import NoWheel, Uv
 from lading.project.model import Project, RequirementKind
 
 if TYPE_CHECKING:
     from lading.fetch.http import Fetcher
+    from lading.lock.builds import Builds
     from lading.store import Store
 
 _LOCKED = (RequirementKind.UV_LOCK, RequirementKind.PYLOCK)
@@ -70,9 +71,15 @@ class WheelRequest:
 
 
 def resolve_wheels(
-    request: WheelRequest, *, store: Store, fetcher: Fetcher, environment: Mapping[str, str]
+    request: WheelRequest,
+    *,
+    store: Store,
+    fetcher: Fetcher,
+    environment: Mapping[str, str],
+    builds: Builds | None = None,
 ) -> ResolvedWheels:
-    """Wheels for every target of `request`. Runs uv; nothing of the project or of a package is executed.
+    """Wheels for every target of `request`. Runs uv; nothing of the project or of a package is executed on
+    this machine. `builds` is who turns source into wheels where there are none; None: nobody does.
 
     Raises ResolutionFailed (no solution, or a package without a wheel), ProjectError, FetchFailed,
     OutsideError.
@@ -80,7 +87,11 @@ def resolve_wheels(
     project = request.project
     uv = Uv(
         folder=project.root,
-        environment=uv_environment(environment, request.accelerator, project.requirements.find_links),
+        environment=uv_environment(
+            environment,
+            request.accelerator,
+            (*([str(builds.links)] if builds is not None else []), *project.requirements.find_links),
+        ),
         offline=fetcher.offline,
     )
     with tempfile.TemporaryDirectory(prefix="lading-lock-") as scratch:
@@ -90,6 +101,7 @@ def resolve_wheels(
             scratch=Path(scratch),
             fetcher=fetcher,
             torch_index=torch_index(environment, request.accelerator),
+            builds=builds,
         )
         found, targets, warnings = resolution.run(
             [*project.requirements.find_links, *find_links(environment)]
@@ -128,6 +140,7 @@ class _Resolution:
     """Where PyTorch's builds of the accelerator come from, when the user named a place."""
     routed: frozenset[str] = frozenset()
     """The packages that are taken from there."""
+    builds: Builds | None = None
 
     def run(
         self, links: list[str]
@@ -137,10 +150,11 @@ class _Resolution:
         arguments = self._union_arguments()
         if not arguments:
             return (), dict.fromkeys(self.request.requirements, ()), ()
-        found = self._torch_builds(arguments)
-        warnings: tuple[str, ...] = ()
-        if self.request.accelerator == "cpu" and cuda_wheels(found):
-            found, warnings = self._prefer_cpu_builds(arguments, found, links)
+        found, warnings = self._chosen(arguments, links)
+        # Only now: what is built against torch is built against the torch that was chosen.
+        while self.builds is not None and self.builds.build_chosen(found):
+            found, more = self._chosen(arguments, links)
+            warnings = tuple(dict.fromkeys((*warnings, *more)))
         pins = self._pins(found)
         names: dict[tuple[str, ...], tuple[str, ...]] = {arguments: tuple(sorted(pins)), (): ()}
         targets = {}
@@ -150,6 +164,14 @@ class _Resolution:
                 names[own] = self._names(own, pins)
             targets[target] = names[own]
         return found, targets, warnings
+
+    def _chosen(
+        self, arguments: tuple[str, ...], links: list[str]
+    ) -> tuple[tuple[FoundWheel, ...], tuple[str, ...]]:
+        found = self._torch_builds(arguments)
+        if self.request.accelerator == "cpu" and cuda_wheels(found):
+            return self._prefer_cpu_builds(arguments, found, links)
+        return found, ()
 
     def _torch_builds(self, arguments: tuple[str, ...]) -> tuple[FoundWheel, ...]:
         """The resolution, with PyTorch's builds from the index of the accelerator where one is named.
@@ -221,7 +243,10 @@ class _Resolution:
         pins = {wheel.name: wheel.version for wheel in held.values()}
         for target, requirements in self.request.requirements.items():
             if requirements.only is not None:
-                own = self._compile(self._arguments(requirements, f"{target}.in"), pins)
+                arguments = self._arguments(requirements, f"{target}.in")
+                own = self._compile(arguments, pins)
+                while self.builds is not None and self.builds.build_chosen(own):
+                    own = self._compile(arguments, pins)
                 _merge(held, own, target)
                 targets[target] = tuple(wheel.name for wheel in own)
         return tuple(held[name] for name in sorted(held)), targets, ()
@@ -232,7 +257,11 @@ class _Resolution:
             raise ProjectError("the project names a lock kind but no lock file")
         if self.request.project.requirements.kind is RequirementKind.PYLOCK:
             return select_wheels(
-                read_pylock(path.read_text(), path.name), self.request.target, groups=groups, place=path.name
+                read_pylock(path.read_text(), path.name),
+                self.request.target,
+                groups=groups,
+                place=path.name,
+                build=self._built_from_lock(path.name),
             )
         arguments = (
             *("export", "--project", str(path.parent), "--format", "pylock.toml", "--frozen"),
@@ -240,19 +269,36 @@ class _Resolution:
             *group_arguments(path.parent / "pyproject.toml", groups),
         )
         text = self.uv.run(arguments, doing=f"reading {path.name}", place=path.name)
-        return select_wheels(read_pylock(text, path.name), self.request.target, place=path.name)
+        return select_wheels(
+            read_pylock(text, path.name),
+            self.request.target,
+            place=path.name,
+            build=self._built_from_lock(path.name),
+        )
+
+    def _built_from_lock(self, place: str) -> BuildPackage | None:
+        builds = self.builds
+        if builds is None or builds.builder is None:
+            return None
+        return lambda package, versions: builds.build_locked(package, versions, place)
+
+    @property
+    def _lines(self) -> Mapping[str, str]:
+        return self.builds.lines if self.builds is not None else {}
 
     def _union_arguments(self) -> tuple[str, ...]:
         wanted = self.request.requirements.values()
         groups = {group for one in wanted if one.only is None for group in one.groups}
         project_too = any(one.only is None for one in wanted)
-        arguments = compile_arguments(self.request.project, groups, self.scratch) if project_too else ()
+        arguments = (
+            compile_arguments(self.request.project, groups, self.scratch, self._lines) if project_too else ()
+        )
         only = sorted({text for one in wanted for text in one.only or ()})
         return (*arguments, *(self._written("all.in", only) if only else ()))
 
     def _arguments(self, requirements: TargetRequirements, filename: str) -> tuple[str, ...]:
         if requirements.only is None:
-            return compile_arguments(self.request.project, requirements.groups, self.scratch)
+            return compile_arguments(self.request.project, requirements.groups, self.scratch, self._lines)
         return self._written(filename, requirements.only) if requirements.only else ()
 
     def _written(self, filename: str, lines: Iterable[str]) -> tuple[str, ...]:
@@ -261,8 +307,16 @@ class _Resolution:
         return (str(path),)
 
     def _compile(self, arguments: tuple[str, ...], pins: Mapping[str, str]) -> tuple[FoundWheel, ...]:
-        if not arguments:
-            return ()
+        """What uv chooses; of what has no wheel it may choose among stand-ins for the source archives."""
+        while arguments:
+            try:
+                return self._compile_once(arguments, pins)
+            except NoWheel as error:
+                if self.builds is None or not self.builds.offer(error.distribution, self.uv):
+                    raise
+        return ()
+
+    def _compile_once(self, arguments: tuple[str, ...], pins: Mapping[str, str]) -> tuple[FoundWheel, ...]:
         project = self.request.project
         place = project.requirements.path.name if project.requirements.path else "requirements"
         output = self.scratch / "pylock.toml"
@@ -282,18 +336,25 @@ class _Resolution:
 
     def _uv_compile(self, arguments: tuple[str, ...], pins: Mapping[str, str], place: str) -> str:
         target = self.request.target
-        exact = {**pins, **self.request.held}
-        constraints = self._written(
-            "constraints.txt", (_constraint(name, pin) for name, pin in sorted(exact.items()))
-        )
+        tied = self.builds.constraints if self.builds is not None else {}
+        overrides = self.builds.overrides if self.builds is not None else {}
+        exact = {**pins, **tied, **self.request.held}
+        wanted = (_constraint(name, pin) for name, pin in sorted(exact.items()) if name not in overrides)
+        constraints = self._written("constraints.txt", wanted)
+        direct: list[str] = []
+        if overrides:
+            direct += ("--overrides", *self._written("overrides.txt", overrides.values()))
+            direct += (word for name in overrides for word in ("--no-sources-package", name))
         command = (
-            *("pip", "compile", *arguments, "--no-build", "--constraints", *constraints),
+            *("pip", "compile", *arguments, "--no-build", "--constraints", *constraints, *direct),
             *self._placeholders(),
             *("--python-version", target.python, "--python-platform", target.uv_platform),
         )
         doing = f"resolving {place} for Python {target.python} on {target.platform}"
         try:
             return self.uv.run(command, doing=doing, place=place)
+        except NoWheel:
+            raise  # somebody may be able to build it
         except ResolutionFailed as error:
             raise _explained(error, self.request.base) from error
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from lading.errors import ProjectError
-from lading.project.model import ImageSettings, Project, RequirementKind
+from lading.project.local_source import files_digest, folder_files
+from lading.project.model import CodeKind, ImageSettings, Project, RequirementKind
 
 _PROJECT_KEYS = ("name", "dependencies", "optional-dependencies", "requires-python", "dynamic")
 
@@ -28,12 +29,47 @@ def project_inputs(project: Project) -> dict[str, Any]:
         "accelerators": sorted(project.image.accelerators),
         "platforms": sorted(project.image.platforms),
         "targets": {name: _target(target) for name, target in sorted(project.targets.items())},
+        **_built(project),
         "requirements": {
             "kind": project.requirements.kind.value,
             "includes_project": project.requirements.includes_project,
             "files": _files(project),
         },
     }
+
+
+def _built(project: Project) -> dict[str, Any]:
+    """What builds of source depend on; nothing for projects without, whose locks stay valid."""
+    document: dict[str, Any] = {}
+    if project.builds:
+        document["builds"] = {
+            name: {"needs": sorted(one.needs), "apt": sorted(one.apt), "env": dict(one.env)}
+            for name, one in sorted(project.builds.items())
+        }
+    local = [one for one in project.requirements.direct if one.kind == "path"]
+    if local:
+        document["local"] = {
+            _relative(one.location, project): _local_digest(Path(one.location)) for one in local
+        }
+    if project.code.kind is CodeKind.BUILD:
+        document["build_system"] = _build_system(project)
+    return document
+
+
+def _relative(location: str, project: Project) -> str:
+    return os.path.relpath(location, project.root).replace(os.sep, "/")
+
+
+def _local_digest(path: Path) -> str:
+    if path.is_file():
+        return hashlib.sha256(_content(path, path.name)).hexdigest()
+    return files_digest(path, folder_files(path))
+
+
+def _build_system(project: Project) -> Any:
+    path = project.root / "pyproject.toml"
+    document = tomllib.loads(_content(path, path.name).decode()) if path.is_file() else {}
+    return document.get("build-system")
 
 
 def _target(target: ImageSettings) -> dict[str, Any]:

@@ -230,6 +230,19 @@ LIMIT_KEYS: Mapping[str, Key] = {
     "shm": Key(SIZE, "Size of /dev/shm; PyTorch data loaders need it."),
     "pids": Key(integer(1, 4_194_304), "Processes and threads it may have at once."),
 }
+BUILD_KEYS: Mapping[str, Key] = {
+    "needs": Key(
+        list_of(text(DISTRIBUTION, "a name of a Python package")),
+        "Packages of the project, in their locked version, that must be importable while it builds: torch.",
+    ),
+    "apt": Key(
+        list_of(text(r"[a-z0-9][a-z0-9+.-]+", "a name of a Debian package (no version, no option)")),
+        "Debian packages it is built with; the image does not have them.",
+    ),
+    "env": Key(_STRINGS_OF_ENV, "Environment variables of its build; never secrets."),
+    "memory": Key(SIZE, 'Memory its build may use. Default "8GiB".'),
+    "timeout": Key(DURATION, 'How long its build may take. Default "1h".'),
+}
 GPU_KEYS: Mapping[str, Key] = {
     "count": Key(_GPU_COUNT, "How many GPUs."),
     "memory": Key(SIZE, 'Least memory of each: "40GB".'),

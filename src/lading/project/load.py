@@ -21,7 +21,6 @@ from lading.project.installable import Installable, classify
 from lading.project.interpreters import PythonChoice, choose_python, read_python_version
 from lading.project.model import (
     Code,
-    CodeKind,
     DataSource,
     Finding,
     Project,
@@ -40,6 +39,7 @@ from lading.project.settle import (
     image_settings,
     serve_from,
     serve_groups,
+    source_builds,
     target_settings,
     task_from,
 )
@@ -161,6 +161,7 @@ def _settle(reading: _Reading, environment: Mapping[str, str]) -> tuple[Project,
         frameworks=frameworks,
         findings=(*python_findings, *findings, *noted, *task_findings, *serve_findings),
         allowed_secrets=settings.allowed_secrets,
+        builds=source_builds(settings.builds),
     )
     return project, rules_file or ".ladingignore"
 
@@ -258,9 +259,7 @@ def _code(
     excluded = excluded_paths(
         reading.root, [*outputs, *inputs, *local, *sample, *requirements.find_links, "out"]
     )
-    # A build backend reads README and friends, so a project that must be built keeps them.
-    usually_not = () if found.kind is CodeKind.BUILD else USUALLY_NOT
-    walk = Walk(reading.root, reading.report, excluded, usually_not)
+    walk = Walk(reading.root, reading.report, excluded, USUALLY_NOT)
     files = walk.run()
     code = Code(
         kind=found.kind,

@@ -19,6 +19,25 @@ class RequirementKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectReference:
+    """A requirement that says where it comes from: Git, a URL, or a folder or archive here."""
+
+    kind: str
+    """`git`, `url` or `path`."""
+    location: str
+    """URL without fragment or revision, or an absolute path."""
+    name: str | None = None
+    """Normalized; None where only the source itself says."""
+    reference: str | None = None
+    """git: branch, tag or commit."""
+    subdirectory: str | None = None
+    sha256: str | None = None
+    line: str = ""
+    """As it stands in the requirements file, without comment; empty where `name` is enough to find it."""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
     """Where the project's Python dependencies are written."""
 
@@ -40,6 +59,8 @@ class Requirements:
     """A line `-e .` was there: the resolver leaves it out and adds the project's own dependencies."""
     ignored: tuple[Path, ...] = ()
     """Other requirement files that were seen and not used."""
+    direct: tuple[DirectReference, ...] = ()
+    """In the order they stand; each is built or fetched before anything is resolved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +91,18 @@ class ImageSettings:
     """Bytes the image's layers may have at most, packed."""
     max_growth: int | None = None
     """Bytes by which it may outgrow the last build of its target."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceBuild:
+    """`[image.build.NAME]`: how the wheel of one distribution is built."""
+
+    needs: tuple[str, ...] = ()
+    """Distributions in their locked version that must be importable while it builds: `torch`."""
+    apt: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int | None = None
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,3 +225,5 @@ class Project:
     """Normalized names of the ML frameworks among the requirements: torch, scikit-learn, …"""
     findings: tuple[Finding, ...]
     allowed_secrets: tuple[AllowedSecret, ...] = ()
+    builds: Mapping[str, SourceBuild] = field(default_factory=dict)
+    """By normalized name."""

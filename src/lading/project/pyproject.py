@@ -14,8 +14,7 @@ from lading.project.kinds import type_name
 from lading.project.places import KeyPath
 from lading.project.report import ConfigReport, did_you_mean
 from lading.project.requirement_lines import (
-    WHEEL_FIRST,
-    WHEEL_FIRST_REMEDY,
+    named_reference,
     normalized,
     requirement_name,
 )
@@ -37,6 +36,10 @@ class Pyproject:
     find_links: tuple[str, ...] = ()
     index_urls: tuple[str, ...] = ()
     declares_dependencies: bool = False
+    references: list[tuple[KeyPath, str, str]] = field(default_factory=list)
+    """Where it stands, name and URL of each `NAME @ URL`."""
+    sources: list[tuple[KeyPath, str, Mapping[str, Any]]] = field(default_factory=list)
+    """Where it stands, name and entry of each of `[tool.uv.sources]`."""
 
 
 def read_pyproject(document: Mapping[str, Any], report: ConfigReport) -> Pyproject:
@@ -54,9 +57,9 @@ def read_pyproject(document: Mapping[str, Any], report: ConfigReport) -> Pyproje
     else:
         result.requires_python = requires_python
     result.declares_dependencies = "dependencies" in project or "dependencies" in result.dynamic
-    direct = _requirements(project.get("dependencies", []), ("project", "dependencies"), report)
+    direct = _requirements(project.get("dependencies", []), ("project", "dependencies"), report, result)
     result.names = tuple(dict.fromkeys(direct))
-    result.groups = _groups(document, project, report)
+    result.groups = _groups(document, project, report, result)
     _uv(result, report)
     return result
 
@@ -82,7 +85,7 @@ def strings(value: object, path: KeyPath, report: ConfigReport) -> list[str]:
     return [member for member in value if isinstance(member, str)]
 
 
-def _requirements(value: object, path: KeyPath, report: ConfigReport) -> list[str]:
+def _requirements(value: object, path: KeyPath, report: ConfigReport, result: Pyproject) -> list[str]:
     names = []
     if isinstance(value, dict):
         report(path, "must be an array of strings, not a table", 'write ["numpy>=2.1"]')
@@ -98,27 +101,31 @@ def _requirements(value: object, path: KeyPath, report: ConfigReport) -> list[st
             )
             continue
         if name is None:
-            report((*path, index), f"{without_userinfo(member)}: {WHEEL_FIRST}", WHEEL_FIRST_REMEDY)
-        else:
-            names.append(name)
+            name, url = named_reference(member)
+            result.references.append(((*path, index), name, url))
+        names.append(name)
     return names
 
 
-def _groups(document: Mapping[str, Any], project: Mapping[str, Any], report: ConfigReport) -> tuple[str, ...]:
+def _groups(
+    document: Mapping[str, Any], project: Mapping[str, Any], report: ConfigReport, result: Pyproject
+) -> tuple[str, ...]:
     extras = table(project, ("project", "optional-dependencies"), report)
     for name, members in extras.items():
-        _requirements(members, ("project", "optional-dependencies", name), report)
+        _requirements(members, ("project", "optional-dependencies", name), report, result)
     groups = table(document, ("dependency-groups",), report)
     includes: dict[str, list[str]] = {}
     for name, members in groups.items():
-        includes[normalized(name)] = _group(name, members, groups, report)
+        includes[normalized(name)] = _group(name, members, groups, report, result)
     for name in groups:
         if _reaches(normalized(name), normalized(name), includes, set()):
             report(("dependency-groups", name), "includes itself", "take the include-group out")
     return tuple(dict.fromkeys((*extras, *groups)))
 
 
-def _group(name: str, members: object, groups: Mapping[str, Any], report: ConfigReport) -> list[str]:
+def _group(
+    name: str, members: object, groups: Mapping[str, Any], report: ConfigReport, result: Pyproject
+) -> list[str]:
     path: KeyPath = ("dependency-groups", name)
     if not isinstance(members, list):
         report(path, f"must be an array, not {type_name(members)}")
@@ -135,7 +142,7 @@ def _group(name: str, members: object, groups: Mapping[str, Any], report: Config
             report((*path, index), f"includes no group {other!r}", did_you_mean(other, groups))
         else:
             included.append(normalized(other))
-    _requirements(plain, path, report)
+    _requirements(plain, path, report, result)
     return included
 
 
@@ -151,12 +158,16 @@ def _reaches(start: str, goal: str, includes: Mapping[str, list[str]], seen: set
 
 
 def _uv(result: Pyproject, report: ConfigReport) -> None:
-    """`[tool.uv]`: wheel folders and indexes are noted; sources that need a build are refused."""
+    """`[tool.uv]`: wheel folders, indexes and sources are noted."""
     uv = result.uv
     sources = table(uv, ("tool", "uv", "sources"), report)
     for name, source in sources.items():
         for entry in source if isinstance(source, list) else [source]:
-            _source(("tool", "uv", "sources", name), entry, report)
+            path = ("tool", "uv", "sources", name)
+            if isinstance(entry, dict):
+                result.sources.append((path, normalized(name), entry))
+            else:
+                report(path, f"must be a table, not {type_name(entry)}")
     if "find-links" in uv:
         result.find_links = tuple(strings(uv["find-links"], ("tool", "uv", "find-links"), report))
     urls: list[str] = []
@@ -174,16 +185,6 @@ def _uv(result: Pyproject, report: ConfigReport) -> None:
         for url in strings([value] if isinstance(value, str) else value, ("tool", "uv", key), report):
             _add_index(urls, url, ("tool", "uv", key), report)
     result.index_urls = tuple(urls)
-
-
-def _source(path: KeyPath, source: object, report: ConfigReport) -> None:
-    if not isinstance(source, dict):
-        report(path, f"must be a table, not {type_name(source)}")
-        return
-    kind = next((key for key in ("git", "url", "path", "workspace") if key in source), None)
-    is_wheel = kind in {"path", "url"} and str(source.get(kind or "")).endswith(".whl")
-    if kind is not None and not is_wheel and source.get(kind) is not False:
-        report(path, f"{kind} source: {WHEEL_FIRST}", WHEEL_FIRST_REMEDY)
 
 
 def _add_index(urls: list[str], url: str, path: KeyPath, report: ConfigReport) -> None:

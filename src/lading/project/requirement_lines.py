@@ -11,16 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lading.project.direct import BadReference, direct_reference, is_direct
+from lading.project.model import DirectReference
 from lading.project.report import Report, did_you_mean
 from lading.project.tokens import has_userinfo, without_userinfo
 
-WHEEL_FIRST = (
-    "dependencies from version control, folders, URLs and source archives come by building a wheel first, "
-    "which this version does not do"
-)
-WHEEL_FIRST_REMEDY = (
-    "uv build --wheel --out-dir wheels …, then a line `--find-links wheels` and the name alone"
-)
+NO_BINARY = "what has a wheel is not built from source"
 
 _VALUE_OPTIONS = {
     "-r": "requirement", "--requirement": "requirement", "-c": "constraint", "--constraint": "constraint",
@@ -59,6 +55,16 @@ def requirement_name(text: str) -> str | None:
     return None if requirement.url else normalized(requirement.name)
 
 
+def named_reference(text: str) -> tuple[str, str]:
+    """Normalized name and URL of `NAME @ URL`. Raises ValueError for a requirement without a URL."""
+    from packaging.requirements import Requirement
+
+    requirement = Requirement(text)
+    if requirement.url is None:
+        raise ValueError(f"{text!r} has no URL")
+    return normalized(requirement.name), requirement.url
+
+
 @dataclass(slots=True)
 class RequirementLines:
     """What a tree of requirements files says. Fill with `read`."""
@@ -71,6 +77,7 @@ class RequirementLines:
     find_links: list[str] = field(default_factory=list)
     index_urls: list[str] = field(default_factory=list)
     includes_project: bool = False
+    direct: list[DirectReference] = field(default_factory=list)
     _open: list[Path] = field(default_factory=list)
 
     def read(self, path: Path, *, constraints_only: bool = False, asked_from: str | None = None) -> None:
@@ -116,7 +123,7 @@ class RequirementLines:
         if line.startswith("-"):
             self._option(line, file, place)
         else:
-            self._requirement(line, place, constraints_only)
+            self._requirement(line, file, place, constraints_only)
 
     def _option(self, line: str, file: Path, place: str) -> None:
         match = re.match(r"(--?[A-Za-z-]+)(?:\s*=\s*|\s+|(?<=^-[a-z])|$)(.*)", line)
@@ -132,9 +139,9 @@ class RequirementLines:
         elif not value:
             self.report.add(place, "requirements", f"option {option} has no value")
         else:
-            self._known_option(meaning, value.strip("'\""), file, place)
+            self._known_option(meaning, value.strip("'\""), file, place, line)
 
-    def _known_option(self, meaning: str, value: str, file: Path, place: str) -> None:
+    def _known_option(self, meaning: str, value: str, file: Path, place: str, line: str) -> None:
         if meaning in {"requirement", "constraint"}:
             self._include(meaning, value, file, place)
         elif meaning == "find-links":
@@ -142,9 +149,9 @@ class RequirementLines:
         elif meaning in {"index", "extra-index"}:
             self._index(meaning, value, place)
         elif meaning == "editable":
-            self._editable(value, file, place)
+            self._editable(value, file, place, line)
         elif meaning == "no-binary":
-            self.report.add(place, "requirements", f"--no-binary {value}: {WHEEL_FIRST}", "take the line out")
+            self.report.add(place, "requirements", f"--no-binary {value}: {NO_BINARY}", "take the line out")
 
     def _include(self, meaning: str, value: str, file: Path, place: str) -> None:
         if "://" in value:
@@ -193,27 +200,33 @@ class RequirementLines:
             hint = "write them to ~/.netrc, or set UV_INDEX_…_USERNAME and …_PASSWORD"
             self.report.add(place, "requirements", f"credentials in the URL {without_userinfo(url)}", hint)
 
-    def _editable(self, value: str, file: Path, place: str) -> None:
+    def _editable(self, value: str, file: Path, place: str, line: str) -> None:
         target = re.sub(r"\[.*\]$", "", value)
         if "://" not in target and Path(_normal(file.parent / target)) == self.root:
             self.includes_project = True
         else:
-            self.report.add(
-                place, "requirements", f"-e {without_userinfo(value)}: {WHEEL_FIRST}", WHEEL_FIRST_REMEDY
-            )
+            self._direct(value, file, place, line)
 
-    def _requirement(self, line: str, place: str, constraints_only: bool) -> None:
+    def _direct(self, text: str, file: Path, place: str, line: str, name: str | None = None) -> None:
+        try:
+            self.direct.append(direct_reference(text, file.parent, name=name, line=line, place=place))
+        except BadReference as error:
+            self.report.add(place, "requirements", str(error), error.suggestion)
+        else:
+            if name is not None:
+                self.names.setdefault(name)
+
+    def _requirement(self, line: str, file: Path, place: str, constraints_only: bool) -> None:
         for digest in _HASH.findall(f" {line}"):
             if _HASH_FORM.fullmatch(digest) is None:
                 form = "--hash=sha256:<64 hex digits>"
                 self.report.add(place, "requirements", f"--hash {digest!r} is not a strong hash", form)
         text = _LINE_OPTION.split(_HASH.sub("", f" {line}"), maxsplit=1)[0].strip()
-        if re.match(r"\.{0,2}/|\.{1,2}(?:\[|$)|(?:git|hg|svn|bzr)\+|\w+://|~/", text) or _is_archive(text):
+        if is_direct(text):
             if text.split("[")[0] == ".":
                 self.includes_project = True
             else:
-                shown = without_userinfo(text)
-                self.report.add(place, "requirements", f"{shown}: {WHEEL_FIRST}", WHEEL_FIRST_REMEDY)
+                self._direct(text, file, place, line)
             return
         try:
             found = requirement_name(text)
@@ -224,15 +237,10 @@ class RequirementLines:
             )
             return
         if found is None:
-            self.report.add(
-                place, "requirements", f"{without_userinfo(text)}: {WHEEL_FIRST}", WHEEL_FIRST_REMEDY
-            )
+            name, url = named_reference(text)
+            self._direct(url, file, place, "", name)
         elif not constraints_only:
             self.names.setdefault(found)
-
-
-def _is_archive(text: str) -> bool:
-    return text.split("[")[0].endswith((".whl", ".tar.gz", ".zip", ".tar.bz2")) and " " not in text
 
 
 def _requirement_hint(text: str) -> str | None:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lading.project.model import Finding, RequirementKind, Requirements
+from lading.project.direct import BadReference, direct_reference, source_reference
+from lading.project.model import DirectReference, Finding, RequirementKind, Requirements
 from lading.project.pyproject import Pyproject, pylock_names
 from lading.project.report import ConfigReport, Report
 from lading.project.requirement_lines import RequirementLines
@@ -122,6 +123,7 @@ def _from_lines(root: Path, path: Path, environment: Mapping[str, str], report: 
         "find_links": tuple(dict.fromkeys(lines.find_links)),
         "index_urls": tuple(dict.fromkeys(lines.index_urls)),
         "includes_project": lines.includes_project,
+        "direct": tuple(lines.direct),
     }
 
 
@@ -164,4 +166,24 @@ def _from_pyproject(root: Path, pyproject: Pyproject, report: ConfigReport) -> d
         "groups": pyproject.groups,
         "find_links": tuple(folders),
         "index_urls": pyproject.index_urls,
+        "direct": _direct(root, pyproject, report),
     }
+
+
+def _direct(root: Path, pyproject: Pyproject, report: ConfigReport) -> tuple[DirectReference, ...]:
+    """What `NAME @ URL` and `[tool.uv.sources]` name; a source goes before a URL, as in uv."""
+    found: dict[str, DirectReference] = {}
+    for path, name, url in pyproject.references:
+        try:
+            found[name] = direct_reference(url, root, name=name, place="pyproject.toml")
+        except BadReference as error:
+            report(path, str(error), error.suggestion)
+    for path, name, source in pyproject.sources:
+        try:
+            reference = source_reference(name, source, root, "pyproject.toml")
+        except BadReference as error:
+            report(path, str(error), error.suggestion)
+            continue
+        if reference is not None:
+            found[name] = reference
+    return tuple(found.values())

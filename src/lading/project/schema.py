@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lading.project.keys import (
+    BUILD_KEYS,
     DATA_KEYS,
     GPU_KEYS,
     NAME,
@@ -33,6 +34,7 @@ def json_schema() -> dict[str, Any]:
     """The schema of a whole `lading.toml`."""
     image = _object({**SHARED_KEYS, **TARGET_KEYS})
     image["properties"]["allow_secret"] = {"type": "array", "items": {"$ref": "#/$defs/secret"}}
+    image["properties"]["build"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/build"}}
     image["additionalProperties"] = {"$ref": "#/$defs/target"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -48,6 +50,7 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": {"$ref": "#/$defs/task"},
         "$defs": {
             "target": _object(TARGET_KEYS),
+            "build": _object(BUILD_KEYS),
             "task": _object(TASK_KEYS, required=("run",)),
             "data": _object(DATA_KEYS, required=("source",)),
             "secret": _object(SECRET_KEYS, required=tuple(SECRET_KEYS)),

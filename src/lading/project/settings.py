@@ -12,7 +12,9 @@ from datetime import date
 from typing import Any
 
 from lading.project.keys import (
+    BUILD_KEYS,
     DATA_KEYS,
+    DISTRIBUTION,
     NAME,
     SECRET_KEYS,
     SERVE_KEYS,
@@ -48,6 +50,8 @@ class Settings:
     serve: dict[str, Any] | None = None
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     allowed_secrets: tuple[AllowedSecret, ...] = ()
+    builds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """`[image.build.NAME]`, by normalized name."""
 
 
 def read_settings(
@@ -90,12 +94,37 @@ def _image(table: dict[str, object], settings: Settings, report: ConfigReport, t
     for key, value in table.items():
         if key == "allow_secret":
             settings.allowed_secrets = _allowed_secrets(value, report, today)
+        elif key == "build":
+            _builds(value, settings, report)
         elif isinstance(value, dict) and key not in TARGET_KEYS and key not in SHARED_KEYS:
             settings.targets[key] = _target(key, value, report)
         else:
             plain[key] = value
     settings.image = check_table(plain, {**SHARED_KEYS, **TARGET_KEYS}, ("image",), report)
     _conflicts(settings.image, ("image",), report)
+
+
+def _builds(value: object, settings: Settings, report: ConfigReport) -> None:
+    path: KeyPath = ("image", "build")
+    if not isinstance(value, dict):
+        report(path, f"must be a table, not {type_name(value)}", "write [image.build.NAME]")
+        return
+    for name, table in value.items():
+        if not isinstance(table, dict):
+            hint = (
+                f"write [image.build.NAME], then {name}"
+                if name in BUILD_KEYS
+                else f"write [image.build.{name}]"
+            )
+            report((*path, name), f"must be a table, not {type_name(table)}", hint)
+            continue
+        if re.fullmatch(DISTRIBUTION, name) is None:
+            report(
+                (*path, name), f"{name!r} is no name of a Python package", "as in [image.build.flash-attn]"
+            )
+        checked = check_table(table, BUILD_KEYS, (*path, name), report)
+        _reserved_variables(checked.get("env", {}), (*path, name, "env"), report)
+        settings.builds[re.sub(r"[-_.]+", "-", name).lower()] = checked
 
 
 def _target(name: str, table: dict[str, object], report: ConfigReport) -> dict[str, Any]:

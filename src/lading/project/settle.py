@@ -18,6 +18,7 @@ from lading.project.model import (
     GpuRequest,
     ImageSettings,
     ServeSettings,
+    SourceBuild,
     Task,
 )
 
@@ -119,3 +120,17 @@ def serve_from(written: Mapping[str, Any], model: str, sample: str | None) -> Se
 
 def data_sources(written: Mapping[str, Mapping[str, Any]]) -> dict[str, DataSource]:
     return {name: DataSource(name=name, **table) for name, table in written.items() if "source" in table}
+
+
+def source_builds(written: Mapping[str, Mapping[str, Any]]) -> dict[str, SourceBuild]:
+    """`[image.build.NAME]` by name."""
+    return {
+        name: SourceBuild(
+            needs=tuple(table.get("needs", ())),
+            apt=tuple(table.get("apt", ())),
+            env=table.get("env", {}),
+            memory_bytes=table.get("memory"),
+            timeout_seconds=table.get("timeout"),
+        )
+        for name, table in written.items()
+    }

@@ -168,6 +168,6 @@ def test_a_bare_setup_py_computes_nothing(tmp_path: Path) -> None:
     assert load_folder(tmp_path, files).code.kind is CodeKind.PURE
 
 
-def test_a_project_that_is_built_keeps_its_readme(tmp_path: Path) -> None:
+def test_the_readme_of_a_project_that_is_built_does_not_enter_its_image(tmp_path: Path) -> None:
     found = load_folder(tmp_path, {"pyproject.toml": PROJECT + backend("maturin"), "README.md": ""}).code
-    assert "README.md" in [file.path for file in found.files]
+    assert "README.md" not in [file.path for file in found.files]

@@ -420,15 +420,10 @@ REQUIREMENTS = [
     lines("missing-include", "# c\n-r bsae.txt\n", "requirements.txt:2", "bsae.txt cannot be read"),
     lines("include-url", "-r https://x.org/r.txt\n", "requirements.txt:1", "URL"),
     lines("include-itself", "-r requirements.txt\n", "requirements.txt:1", "includes itself"),
-    lines("git", "git+https://github.com/a/b\n", "requirements.txt:1", "building a wheel first"),
-    lines("git-named", "b @ git+https://user:pw@h.org/a/b\n", "requirements.txt:1", "building a wheel first"),
-    lines("editable-other", "-e ../lib\n", "requirements.txt:1", "building a wheel first", "--find-links"),
-    lines("path", "./lib\n", "requirements.txt:1", "building a wheel first"),
-    lines("wheel-file", "wheels/a-1-py3-none-any.whl\n", "requirements.txt:1", "building a wheel first"),
     lines("md5", f"a==1 --hash=md5:{'0' * 32}\n", "requirements.txt:1", "not a strong hash", "sha256"),
     lines("option-typo", "--find-link x\n", "requirements.txt:1", "did you mean '--find-links'?"),
     lines("find-links-missing", "-f wheels\n", "requirements.txt:1", "does not exist"),
-    lines("no-binary", "--no-binary :all:\n", "requirements.txt:1", "building a wheel first"),
+    lines("no-binary", "--no-binary :all:\n", "requirements.txt:1", "not built from source"),
     lines(
         "password", "--index-url https://me:pw@x.org/simple\n", "requirements.txt:1", "credentials", "netrc"
     ),
@@ -472,10 +467,10 @@ METADATA = [
     ),
     project(
         "dependency-url",
-        f'{PYPROJECT}dependencies = ["b @ https://x.org/b.tar.gz"]\n',
+        f'{PYPROJECT}dependencies = ["b @ https://x.org/b"]\n',
         "pyproject.toml:4",
         "project.dependencies[0]",
-        "building a wheel first",
+        "no source archive",
     ),
     project(
         "dependencies-string",
@@ -514,10 +509,10 @@ METADATA = [
     ),
     project(
         "uv-git",
-        f'{PYPROJECT}[tool.uv.sources]\na = {{ git = "https://x.org/a" }}\n',
+        f'{PYPROJECT}[tool.uv.sources]\na = {{ git = "https://x.org/a", tag = "-x" }}\n',
         "pyproject.toml:5",
         "tool.uv.sources.a",
-        "building a wheel first",
+        "no branch, tag",
     ),
     project(
         "uv-index-password",
