@@ -68,13 +68,33 @@ def make_provenance(image: Image, variant: LockedVariant, maker: Maker) -> bytes
                     "platform": image.platform,
                     "lock": {"digest": {"sha256": image.lock_digest.hex}},
                 },
-                "internalParameters": {"layers": [layer.key for layer in image.layers]},
+                "internalParameters": {"layers": [layer.key for layer in image.layers], **_builds(variant)},
                 "resolvedDependencies": [*_source(maker), *dependencies],
             },
             "runDetails": _run_details(maker),
         },
     }
     return canonical_json(document)
+
+
+def _builds(variant: LockedVariant) -> dict[str, Any]:
+    """What was built from source, of what, and how far that was kept apart; nothing where nothing was."""
+    rows = [
+        {
+            "name": build.name,
+            "version": build.version,
+            "isolation": build.isolation,
+            "source": {
+                "kind": build.source.kind,
+                "uri": build.source.location,
+                "digest": build.source.digest,
+            },
+            "wheel": {"sha256": build.sha256},
+        }
+        for build in variant.builds
+        if build.sha256 is not None
+    ]
+    return {"builds": rows} if rows else {}
 
 
 def _source(maker: Maker) -> list[dict[str, Any]]:
