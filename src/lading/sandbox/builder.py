@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import secrets
 import shutil
 import signal
@@ -26,6 +27,7 @@ from lading.image.request import BuildContext
 from lading.lock.builder import BuildJob, BuiltWheel, MoreRequirements
 from lading.oci.digest import Digest
 from lading.oci.json import canonical_json
+from lading.oci.platform import Platform
 from lading.project.limits import Limits
 from lading.sandbox.room import room_environment, room_image, room_plan
 from lading.sandbox.wheel import WheelFile, canonical_wheel
@@ -110,7 +112,7 @@ class Sandbox:
 
     def _make(self, job: BuildJob) -> tuple[WheelFile, str]:
         engine = EmbeddedEngine(self._store, self._context.environment)
-        self._refuse_unisolated(engine, job)
+        self._refuse_unfit(engine, job)
         image = room_image(job, self._context)
         with self._work_folder() as work:
             _lay_out(work, job)
@@ -142,7 +144,13 @@ class Sandbox:
         level = status.level.value if status.level is not None else Level.PROCESS.value
         return wheel, level
 
-    def _refuse_unisolated(self, engine: EmbeddedEngine, job: BuildJob) -> None:
+    def _refuse_unfit(self, engine: EmbeddedEngine, job: BuildJob) -> None:
+        machine = Platform.parse(job.room.platform).machine
+        if machine != platform.machine():
+            raise EngineError(
+                f"{job.name} has to be built for {job.room.platform}, and this is {platform.machine()}",
+                hints=("lock on a machine of that kind, or take it out of [image] platform",),
+            )
         probe = engine.probe()
         if probe.level is Level.NAMESPACES:
             return
