@@ -146,18 +146,23 @@ class Fetcher:
         for attempt in range(1, self.policy.tries + 1):
             try:
                 return attempt_once()
-            except Refused:
-                raise
             except FetchFailed as error:
-                if isinstance(error, HttpStatus) and not is_retried(error.status):
-                    raise
-                wanted = error.retry_after if isinstance(error, HttpStatus) else None
-                delay = self.policy.delay_seconds(attempt, wanted, random.random())
-                spent = time.monotonic() - started
-                if attempt == self.policy.tries or spent + delay > self.policy.budget_seconds:
-                    raise _given_up(error, attempt, spent) from None
-            time.sleep(delay)
+                self.wait_or_raise(error, attempt, started)
         raise AssertionError("a retry policy allows at least one try")
+
+    def wait_or_raise(self, error: FetchFailed, attempt: int, started: float) -> None:
+        """Wait until it is time for another try; raise `error` where there is none to be made.
+
+        `attempt` counts from 1; `started` is the monotonic time of the first.
+        """
+        if isinstance(error, Refused) or (isinstance(error, HttpStatus) and not is_retried(error.status)):
+            raise error
+        wanted = error.retry_after if isinstance(error, HttpStatus) else None
+        delay = self.policy.delay_seconds(attempt, wanted, random.random())
+        spent = time.monotonic() - started
+        if attempt >= self.policy.tries or spent + delay > self.policy.budget_seconds:
+            raise _given_up(error, attempt, spent) from None
+        time.sleep(delay)
 
 
 def _given_up(error: FetchFailed, attempts: int, spent_seconds: float) -> FetchFailed:
@@ -167,6 +172,7 @@ def _given_up(error: FetchFailed, attempts: int, spent_seconds: float) -> FetchF
             message,
             status=error.status,
             place=error.place or "",
+            retry_after=error.retry_after,
             headers=error.headers,
             body=error.body,
         )

@@ -48,7 +48,8 @@ class Responder(Protocol):
 class HttpFile:
     """A ByteSource over HTTP; made by `Fetcher.open_file`. Not for several threads at once."""
 
-    def __init__(self, fetcher: Responder, url: str, size_bytes: int | None) -> None:
+    def __init__(self, fetcher: Responder, url: str, size_bytes: int | None, *, start: int = 0) -> None:
+        """`start` is where reading in order begins: what is before it is here already."""
         self.name = display_url(url)
         self._fetcher = fetcher
         self._url = url
@@ -56,7 +57,7 @@ class HttpFile:
         self._tail = b""
         self._stream: _Stream | None = None
         self._spool: _Spool | None = None
-        self._next_offset = 0
+        self._next_offset = start
         self.size_bytes = size_bytes if size_bytes is not None else -1
         if size_bytes is None:
             self._find_size()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from lading.errors import FetchFailed
-from lading.fetch.address import display_url, origin, redact, split_credentials
+from lading.fetch.address import display_url, is_loopback, origin, redact, split_credentials
 from lading.fetch.retry import retry_after_seconds
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class Patience:
     grace_seconds: float = 60.0
     """The average rate is looked at only after this long."""
     slowest_bytes_per_second: int = 1024
+    headers_seconds: float = 60.0
+    """From the request to the end of the answer's headers, besides one silence."""
+    closing_seconds: float = 300.0
+    """The silence allowed after a PUT: a registry may read a whole blob again before it answers."""
 
 
 class Refused(FetchFailed):
@@ -92,16 +96,26 @@ def transport_errors(url: str) -> Iterator[None]:
     try:
         yield
     except requests.exceptions.SSLError as error:
-        raise Refused(
-            f"{name} has no certificate this machine trusts: {_reason(error)}",
-            place=name,
-            hints=("export SSL_CERT_FILE=/path/to/your/ca-bundle.crt",),
-        ) from None
+        raise _tls_failure(name, _reason(error)) from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise Refused(f"{name} cannot be fetched: {_reason(error)}", place=name) from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         # `from None`: the chained error may print the URL with its credentials.
         raise FetchFailed(f"fetching {name} failed: {_reason(error)}", place=name) from None
+
+
+class NoTls(Refused):
+    """What answered does not speak TLS, or none that is safe enough."""
+
+
+def _tls_failure(name: str, reason: str) -> Refused:
+    if "certificate" not in reason.lower():
+        return NoTls(f"{name} offers no TLS that this machine takes: {reason}", place=name)
+    return Refused(
+        f"{name} has no certificate this machine trusts: {reason}",
+        place=name,
+        hints=("export SSL_CERT_FILE=/path/to/your/ca-bundle.crt",),
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -143,6 +157,8 @@ class Transport:
             response.close()
             target = _redirected(here, response.headers["location"])
             following, carried = split_credentials(target)
+            if body is not None:
+                _check_resend(here, following, response.status_code)
             if origin(following) != origin(here):
                 given = None  # never to another host, scheme or port
                 headers = {name: value for name, value in headers.items() if name != AUTHORIZATION}
@@ -210,6 +226,8 @@ class Transport:
     ) -> Response:
         session = self._open_session()
         known = given or self.credentials.get(origin(url))
+        patience = self.patience
+        silence_seconds = patience.silence_seconds if method != "PUT" else patience.closing_seconds
         sent = {name: value for name, value in headers.items() if value}
         with transport_errors(url):
             return session.request(
@@ -219,9 +237,12 @@ class Transport:
                 # With a header of ours, be it empty, requests must not look into netrc and overwrite it.
                 auth=_leave_alone if AUTHORIZATION in headers else known,
                 data=body,
+                verify=session.verify,  # said here, requests lets no variable of this process overrule it
                 allow_redirects=False,
                 stream=True,
-                timeout=(self.patience.connect_seconds, self.patience.silence_seconds),
+                timeout=(patience.connect_seconds, silence_seconds),
+                # What is on this machine is reached by no proxy: it would look on the proxy's own.
+                proxies={"no_proxy": "*"} if is_loopback(urlsplit(url).hostname or "") else None,
             )
 
     def _open_session(self) -> Session:
@@ -235,6 +256,8 @@ class Transport:
 
         import requests
 
+        from lading.fetch.connection import patient_adapter
+
         class PlainSession(requests.Session):
             """Leaves redirects to us: requests would read the whole body of one before we see it."""
 
@@ -245,7 +268,7 @@ class Transport:
         session.headers["User-Agent"] = "lading"
         # A cookie would make the second download differ from the first.
         session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        adapter = requests.adapters.HTTPAdapter(pool_connections=16, pool_maxsize=16)
+        adapter = patient_adapter(self.patience.headers_seconds)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         for name in _CERTIFICATES:
@@ -280,6 +303,19 @@ def _redirected(here: str, location: str) -> str:
         )
     _check_address(target)
     return target
+
+
+def _check_resend(here: str, target: str, status: int) -> None:
+    """What is sent goes where it was meant for: a body may be a secret, or somebody's private model.
+
+    Raises Refused.
+    """
+    if origin(target) != origin(here) or status not in (307, 308):
+        raise Refused(
+            f"{display_url(here)} redirects what was sent to {display_url(target)} with {status}: "
+            "nothing is sent there",
+            place=display_url(here),
+        )
 
 
 def _leave_alone(request: PreparedRequest) -> PreparedRequest:

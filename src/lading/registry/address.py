@@ -5,9 +5,9 @@ Plain HTTP is spoken to loopback and to what `LADING_INSECURE_REGISTRIES` names,
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 
+from lading.fetch.address import is_loopback
 from lading.oci.reference import DEFAULT_REGISTRY
 
 INSECURE_VARIABLE = "LADING_INSECURE_REGISTRIES"
@@ -17,16 +17,6 @@ _DOCKER_HUB_HOST = "registry-1.docker.io"
 def registry_host(registry: str) -> str:
     """The host and port that serve `registry`: Docker Hub's is another than its name."""
     return _DOCKER_HUB_HOST if registry == DEFAULT_REGISTRY else registry
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` (no port, no brackets) is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def schemes(registry: str, environment: Mapping[str, str]) -> tuple[str, ...]:

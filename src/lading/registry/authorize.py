@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from lading.errors import FetchFailed
-from lading.fetch.address import display_url
+from lading.fetch.address import display_url, is_loopback
 from lading.fetch.http import Fetcher
 from lading.fetch.transport import AUTHORIZATION, HttpStatus
-from lading.registry.address import is_loopback
 from lading.registry.challenge import Challenge, parse_challenges
 from lading.registry.credentials import Credential
 
 _LARGEST_TOKEN_BYTES = 1 << 20
 _CLIENT = "lading"
+_LEAST_SECRET = 4
+"""Shorter ones stand in every text."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +36,14 @@ class Authorizer:
     find: Callable[[], Credential | None]
     """Looked up when the registry asks, and no earlier: most reads are public."""
     _headers: dict[str, str] = field(default_factory=dict, repr=False)
+    _secrets: set[str] = field(default_factory=set, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def hide(self, text: str) -> str:
+        """`text` of an answer without what we said to be let in: some registries repeat it."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
 
     def header(self, scope: str) -> Mapping[str, str]:
         known = self._headers.get(scope)
@@ -55,12 +63,13 @@ class Authorizer:
                 header = self._respond(challenge, scope)
                 if header is not None and (header != before or challenge.scheme == "bearer"):
                     self._headers[scope] = header
+                    self._keep_hidden(header.partition(" ")[2])
                     return True
         return False
 
     def _respond(self, challenge: Challenge, scope: str) -> str | None:
         if challenge.scheme == "basic":
-            credential = self.find()
+            credential = self._credential()
             if credential is None or credential.identity_token:
                 return None
             return _basic(credential)
@@ -68,12 +77,21 @@ class Authorizer:
             return f"Bearer {self._token(challenge.parameters, scope)}"
         return None
 
+    def _credential(self) -> Credential | None:
+        credential = self.find()
+        if credential is not None:
+            self._keep_hidden(credential.password, credential.identity_token, _basic(credential)[6:])
+        return credential
+
+    def _keep_hidden(self, *secrets: str) -> None:
+        self._secrets.update(secret for secret in secrets if len(secret) >= _LEAST_SECRET)
+
     def _token(self, parameters: Mapping[str, str], scope: str) -> str:
         realm = parameters["realm"]
         self._check_realm(realm)
         query = [("service", parameters["service"])] if "service" in parameters else []
         query += [("scope", part) for part in scope.split(" ")]
-        credential = self.find()
+        credential = self._credential()
         try:
             if credential is not None and credential.identity_token:
                 content = self._exchange(realm, query, credential)

@@ -7,6 +7,7 @@ anyone sees it. Nothing here decides what to transfer, or in which order.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from lading.errors import DigestMismatch, FetchFailed
 from lading.fetch.address import display_url, origin
 from lading.fetch.http import Fetcher
 from lading.fetch.retry import RetryPolicy
-from lading.fetch.transport import AUTHORIZATION, Body, HttpStatus, Refused
+from lading.fetch.transport import AUTHORIZATION, Body, HttpStatus, NoTls, Refused
 from lading.oci.digest import Digest
 from lading.oci.manifest import MEDIA_INDEX, Descriptor
 from lading.oci.reference import Reference
@@ -29,6 +30,7 @@ from lading.registry.documents import (
     FetchedManifest,
     explain_refusal,
     read_manifest,
+    reworded,
 )
 
 if TYPE_CHECKING:
@@ -69,11 +71,19 @@ class Registry:
 
         Raises HttpStatus (404: no such tag, digest or repository), FetchFailed, DigestMismatch.
         """
-        response = self._pull(reference.repository).respond(
-            "GET",
-            self._url(reference.repository, f"manifests/{reference.version}"),
-            {"Accept": ", ".join(MANIFEST_TYPES)},
-        )
+        url = self._url(reference.repository, f"manifests/{reference.version}")
+        try:
+            response = self._pull(reference.repository).respond(
+                "GET", url, {"Accept": ", ".join(MANIFEST_TYPES)}
+            )
+        except HttpStatus as error:
+            if error.status != 404:
+                raise
+            raise reworded(
+                error,
+                f"{self.name} has no {reference.version} in {reference.repository}",
+                (f"skopeo list-tags docker://{reference.name}",),
+            ) from None
         content_type = response.headers.get("content-type", "").partition(";")[0].strip()
         said = response.headers.get("docker-content-digest")
         content = self.fetcher.read_whole(response, LARGEST_MANIFEST_BYTES)
@@ -117,13 +127,13 @@ class Registry:
             return None
         return int(length)
 
-    def open_blob(self, repository: str, descriptor: Descriptor) -> HttpFile:
+    def open_blob(self, repository: str, descriptor: Descriptor, *, start: int = 0) -> HttpFile:
         """The blob's bytes by range. Unverified: whoever streams them checks the digest while they pass."""
         from lading.fetch.httpfile import HttpFile
 
         self.fetcher.refuse_offline(self._url(repository, f"blobs/{descriptor.digest}"))
         url = self._url(repository, f"blobs/{descriptor.digest}")
-        return HttpFile(self._pull(repository), url, descriptor.size_bytes)
+        return HttpFile(self._pull(repository), url, descriptor.size_bytes, start=start)
 
     def referrers(self, repository: str, digest: Digest) -> FetchedManifest | None:
         """The index of what refers to `digest`; None where there is no such API. Raises FetchFailed."""
@@ -152,15 +162,22 @@ class Registry:
         if source is not None:
             scope += f" repository:{source}:pull"
         url = self._url(repository, f"blobs/uploads/{query}")
-        response = self._asker(scope).send("POST", url, _NO_CONTENT)
-        self._drain(response)
+        started = time.monotonic()
+        for attempt in range(1, self.fetcher.policy.tries + 1):
+            try:
+                response = self._asker(scope).send("POST", url, _NO_CONTENT)
+                self._drain(response)
+                break
+            except FetchFailed as error:
+                # A session that was opened and not heard of holds nothing; registries forget such.
+                self.fetcher.wait_or_raise(error, attempt, started)
         if response.status_code == 201:
             return None
         return self._session(response, url, UploadSession(location=url))
 
     def upload_status(self, repository: str, session: UploadSession) -> UploadSession:
         """The session as the registry sees it. Raises HttpStatus (404: it is gone), FetchFailed."""
-        response = self._push(repository).send("GET", session.location, {})
+        response = self._push(repository).respond("GET", session.location, {})
         self._drain(response)
         return self._session(response, session.location, session)
 
@@ -196,14 +213,21 @@ class Registry:
     def put_manifest(
         self, repository: str, version: str, content: bytes, media_type: str
     ) -> Mapping[str, str]:
-        """Store a manifest under a tag or its digest; the answer's headers.
+        """Store a manifest under a tag or its digest; the answer's headers, none when the answer got lost.
 
         Raises HttpStatus (400 or 404: a blob it names is not there), FetchFailed, DigestMismatch.
         """
-        response = self._push(repository).send(
-            "PUT", self._url(repository, f"manifests/{version}"), {"Content-Type": media_type}, body=content
-        )
-        self._drain(response)
+        url = self._url(repository, f"manifests/{version}")
+        started = time.monotonic()
+        for attempt in range(1, self.fetcher.policy.tries + 1):
+            try:
+                response = self._push(repository).send("PUT", url, {"Content-Type": media_type}, body=content)
+                self._drain(response)
+                break
+            except FetchFailed as error:
+                self.fetcher.wait_or_raise(error, attempt, started)
+            if self._holds(repository, version, Digest.of(content)):
+                return {}
         said = response.headers.get("docker-content-digest")
         if said is not None and said.startswith("sha256:") and said != Digest.of(content):
             raise DigestMismatch(
@@ -212,6 +236,12 @@ class Registry:
         return response.headers
 
     # -- inside --
+
+    def _holds(self, repository: str, version: str, digest: Digest) -> bool:
+        """Whether what was stored there last is `digest`; asked before it is stored once more."""
+        is_digest = version.startswith("sha256:")
+        reference = Reference(registry=self.name, repository=repository, tag=None if is_digest else version)
+        return self.find_manifest(reference.at(digest) if is_digest else reference) == digest
 
     def _url(self, repository: str, path: str) -> str:
         return f"{self._base_url()}/v2/{repository}/{path}"
@@ -235,6 +265,12 @@ class Registry:
         except HttpStatus as error:
             # A TLS server answers plain HTTP with 400.
             return error.status != 400
+        except NoTls:
+            return False
+        except Refused:
+            if base.startswith("https:"):
+                raise  # TLS, and nobody we trust: no reason to speak in the clear
+            return False
         except FetchFailed:
             return False
         return True
@@ -334,5 +370,5 @@ class _Asker:
                 asked = error.status == 401 and ours and not last
                 if asked and self.authorizer.answer(challenge, self.scope, who):
                     continue
-                raise explain_refusal(error, self.registry) from None
+                raise explain_refusal(error, self.registry, self.authorizer.hide) from None
         raise AssertionError("the last turn returns or raises")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lading.errors import FetchFailed
+from lading.errors import DigestMismatch, FetchFailed
 from lading.fetch.address import redact
 from lading.fetch.transport import HttpStatus
 from lading.oci.digest import Digest
@@ -56,6 +57,36 @@ def read_manifest(content: bytes, digest: Digest, content_type: str, place: str)
     return FetchedManifest(digest=digest, media_type=said, content=content, document=document)
 
 
+def check_descriptors(document: Mapping[str, Any], place: str) -> None:
+    """What an image names must be fetchable from its own registry, and be what it says it is.
+
+    Raises FetchFailed for another digest than sha256, for layers that are elsewhere (they are never fetched
+    from the addresses given), and DigestMismatch for embedded `data` of another digest (image-spec,
+    descriptor.md).
+    """
+    rows = [document.get("config"), *document["layers"]]
+    for row in rows:
+        if not isinstance(row, dict):
+            raise _no_manifest(place, "it names a blob with something that is no descriptor")
+        digest = row.get("digest")
+        if not isinstance(digest, str) or not digest.startswith("sha256:"):
+            named = str(digest).partition(":")[0][:40]
+            raise _no_manifest(place, f"it names a blob by {named!r}, and lading checks sha256 alone")
+        media_type = str(row.get("mediaType", ""))
+        if "foreign" in media_type or "nondistributable" in media_type:
+            raise _no_manifest(place, f"its layer {digest} is to be fetched elsewhere, which is never done")
+        if "data" in row and not _is_embedded(row):
+            raise DigestMismatch(f"{place} embeds other bytes for {digest} than it names", place=place)
+
+
+def _is_embedded(row: Mapping[str, Any]) -> bool:
+    try:
+        content = base64.b64decode(row["data"], validate=True)
+    except (ValueError, TypeError):
+        return False
+    return len(content) == row.get("size") and Digest.of(content) == row["digest"]
+
+
 def _no_manifest(place: str, reason: str) -> FetchFailed:
     return FetchFailed(f"what the registry holds as {place} cannot be used: {reason}", place=place)
 
@@ -65,24 +96,34 @@ def error_codes(error: HttpStatus) -> tuple[str, ...]:
     return tuple(code for code, _ in _errors(error))
 
 
-def explain_refusal(error: HttpStatus, registry: str) -> HttpStatus:
-    """The same failure with the registry's own words and a next step."""
+def explain_refusal(
+    error: HttpStatus, registry: str, hide: Callable[[str], str] = lambda text: text
+) -> HttpStatus:
+    """The same failure with the registry's own words, made harmless by `hide`, and a next step."""
     said = "; ".join(f"{code}: {words}" if words else code for code, words in _errors(error))
-    message = f"{error.message} ({redact(said)[:_LONGEST_WORDS]})" if said else error.message
-    explained = HttpStatus(
+    # The words end on a terminal: no control characters, no direction marks.
+    said = "".join(mark if mark.isprintable() else " " for mark in hide(redact(said)))
+    message = f"{error.message} ({said[:_LONGEST_WORDS]})" if said else error.message
+    hints = {
+        401: (f"docker login {registry}",),
+        403: (f"docker login {registry}", "check that this user may do that there"),
+        413: ("raise the size limit of the proxy before the registry (nginx: client_max_body_size)",),
+    }
+    return reworded(error, message, hints.get(error.status, ()))
+
+
+def reworded(error: HttpStatus, message: str, hints: tuple[str, ...] = ()) -> HttpStatus:
+    """The same refusal, said in the words of what was asked for."""
+    other = HttpStatus(
         message,
         status=error.status,
-        place=error.place or registry,
+        place=error.place or "",
         retry_after=error.retry_after,
         headers=error.headers,
         body=error.body,
     )
-    hints = {
-        401: (f"docker login {registry}",),
-        403: (f"docker login {registry}", "check that this user may push there"),
-    }
-    explained.hints = hints.get(error.status, ())
-    return explained
+    other.hints = hints
+    return other
 
 
 def _errors(error: HttpStatus) -> list[tuple[str, str]]:

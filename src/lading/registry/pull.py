@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lading.errors import FetchFailed
+from lading.errors import DigestMismatch, FetchFailed
 from lading.fetch.http import Fetcher
+from lading.fetch.transport import HttpStatus
 from lading.oci.digest import Digest
 from lading.oci.manifest import Descriptor, ImageConfig, Manifest
 from lading.oci.platform import Platform
 from lading.oci.reference import Reference
 from lading.registry.client import LARGEST_MANIFEST_BYTES, Registry
-from lading.registry.documents import FetchedManifest
+from lading.registry.documents import FetchedManifest, check_descriptors, reworded
 from lading.registry.placement import note_repository
 from lading.store import Store
 
@@ -44,10 +45,15 @@ def find_image(registry: Registry, reference: Reference, platform: Platform, sto
     Raises HttpStatus (404), FetchFailed (no such platform, no image), DigestMismatch.
     """
     found = _for_platform(registry, reference, platform)
+    check_descriptors(found.document, str(reference))
     try:
         manifest = Manifest.from_json(found.document)
     except (ValueError, KeyError, TypeError) as error:
         raise FetchFailed(f"{reference} is no image: {error}", place=str(reference)) from None
+    if manifest.config.size_bytes > LARGEST_MANIFEST_BYTES:
+        raise FetchFailed(
+            f"the config of {reference} is larger than {LARGEST_MANIFEST_BYTES} bytes", place=str(reference)
+        )
     fetch_blob(registry, reference.repository, manifest.config, store)
     body = store.blobs.read(manifest.config.digest, limit_bytes=LARGEST_MANIFEST_BYTES)
     try:
@@ -161,14 +167,42 @@ def fetch_blob(
 ) -> None:
     """Put one blob into the store, verified. Raises HttpStatus, FetchFailed, DigestMismatch, StoreError."""
     note_repository(store, registry.name, repository, descriptor.digest)
-    if store.blobs.size_bytes(descriptor.digest) == descriptor.size_bytes:
-        return
-    with (
-        contextlib.closing(registry.open_blob(repository, descriptor)) as source,
-        store.blobs.writer() as blob,
-    ):
-        for offset in range(0, descriptor.size_bytes, _PIECE_BYTES):
-            piece = source.read(offset, min(_PIECE_BYTES, descriptor.size_bytes - offset))
-            blob.write(piece)
-            progress(len(piece))
-        blob.commit(descriptor.digest)
+    # One download of a blob at a time: it goes on with what an earlier one has left.
+    with store.lock(f"pull-{descriptor.digest.hex}"):
+        if store.blobs.size_bytes(descriptor.digest) == descriptor.size_bytes:
+            return
+        try:
+            _receive(registry, repository, descriptor, store, progress)
+        except HttpStatus as error:
+            if error.status != 404:
+                raise
+            raise reworded(
+                error,
+                f"{registry.name}/{repository} has no blob {descriptor.digest}, which its manifest names",
+                ("push the image again",),
+            ) from None
+
+
+def _receive(
+    registry: Registry,
+    repository: str,
+    descriptor: Descriptor,
+    store: Store,
+    progress: Callable[[int], None],
+) -> None:
+    place = f"{registry.name}/{repository}@{descriptor.digest}"
+    with store.blobs.partial(descriptor.digest) as blob:
+        if blob.size_bytes > descriptor.size_bytes:
+            blob.restart()
+        progress(blob.size_bytes)
+        source = registry.open_blob(repository, descriptor, start=blob.size_bytes)
+        with contextlib.closing(source):
+            while blob.size_bytes < descriptor.size_bytes:
+                length = min(_PIECE_BYTES, descriptor.size_bytes - blob.size_bytes)
+                piece = source.read(blob.size_bytes, length)
+                blob.write(piece)
+                progress(len(piece))
+        try:
+            blob.commit(descriptor.digest)
+        except DigestMismatch as error:
+            raise DigestMismatch(f"{place} came as other bytes: {error.message}", place=place) from None

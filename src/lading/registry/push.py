@@ -10,14 +10,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from lading.errors import FetchFailed, InternalError
+from lading.errors import InternalError
 from lading.fetch.transport import HttpStatus
 from lading.oci.digest import Digest
 from lading.oci.json import canonical_json
 from lading.oci.manifest import MEDIA_EMPTY, MEDIA_INDEX, MEDIA_MANIFEST, Descriptor, Index, Manifest
 from lading.oci.reference import Reference
-from lading.registry.client import Registry
+from lading.registry.client import Registry, UploadSession
 from lading.registry.documents import error_codes
 from lading.registry.placement import known_repositories, note_repository
 from lading.registry.upload import Upload
@@ -25,6 +26,7 @@ from lading.store import Store
 
 _AT_ONCE = 4
 _EMPTY = b"{}"
+_REFERRER_TRIES = 4
 _MISSING_CODES = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"})
 
 
@@ -104,13 +106,13 @@ class Push:
             there = list(pool.map(self._is_there, blobs))
             missing = [blob for blob, found in zip(blobs, there, strict=True) if not found]
             present = sum(blob.size_bytes for blob, found in zip(blobs, there, strict=True) if found)
-            mounts = list(pool.map(self._mount, missing))
-            mounted = sum(blob.size_bytes for blob, done in zip(missing, mounts, strict=True) if done)
-            left = [blob for blob, done in zip(missing, mounts, strict=True) if not done]
-            if absent := [blob.digest for blob in left if not self.store.blobs.has(blob.digest)]:
+            tried = list(zip(missing, pool.map(self._mount, missing), strict=True))
+            mounted = sum(blob.size_bytes for blob, opened in tried if opened is True)
+            left = [(blob, opened) for blob, opened in tried if opened is not True]
+            if absent := [blob.digest for blob, _ in left if not self.store.blobs.has(blob.digest)]:
                 self.supply(absent)
-            left.sort(key=lambda blob: blob.size_bytes, reverse=True)
-            results = list(pool.map(self._upload, left))
+            left.sort(key=lambda one: one[0].size_bytes, reverse=True)
+            results = list(pool.map(lambda one: self._upload(*one), left))
         return sum(results, start=Moved(present_bytes=present, mounted_bytes=mounted))
 
     def _is_there(self, blob: Descriptor) -> bool:
@@ -119,7 +121,7 @@ class Push:
             note_repository(self.store, self.registry.name, self.repository, blob.digest)
         return found
 
-    def _upload(self, blob: Descriptor) -> Moved:
+    def _upload(self, blob: Descriptor, opened: UploadSession | None) -> Moved:
         sent_bytes = Upload(
             registry=self.registry,
             repository=self.repository,
@@ -127,23 +129,28 @@ class Push:
             digest=blob.digest,
             size_bytes=blob.size_bytes,
             progress=self._advance,
+            opened=opened,
         ).run()
         note_repository(self.store, self.registry.name, self.repository, blob.digest)
         return Moved(uploaded_bytes=sent_bytes)
 
-    def _mount(self, blob: Descriptor) -> bool:
-        """Whether another repository of this registry had the blob, and it is here too now."""
+    def _mount(self, blob: Descriptor) -> UploadSession | Literal[True] | None:
+        """True when another repository of this registry had the blob, and it is here too now; else the
+        session that the registry opened instead, if it did.
+        """
+        opened: UploadSession | None = None
         known = known_repositories(self.store, self.registry.name, blob.digest)
         for source in dict.fromkeys((*known, *self.mount_from)):
             if source == self.repository:
                 continue
             try:
-                if self.registry.start_upload(self.repository, mount=blob.digest, source=source) is None:
-                    note_repository(self.store, self.registry.name, self.repository, blob.digest)
-                    return True
-            except FetchFailed:
-                continue  # an upload is always possible
-        return False
+                opened = self.registry.start_upload(self.repository, mount=blob.digest, source=source)
+            except HttpStatus:
+                continue  # not from there; an upload is always possible
+            if opened is None:
+                note_repository(self.store, self.registry.name, self.repository, blob.digest)
+                return True
+        return opened
 
     def _advance(self, size_bytes: int) -> None:
         with self._progress_lock:
@@ -185,16 +192,19 @@ def push_attachment(
 def _add_to_tag(push: Push, subject: Digest, entry: Mapping[str, object]) -> None:
     """The registry keeps no referrers: the index at a tag named after the subject is ours to extend.
 
-    Source: distribution-spec, "Referrers Tag Schema". Two writers at once may lose an entry, as it says.
+    Source: distribution-spec, "Referrers Tag Schema". Two writers at once may lose an entry, as it says; the
+    one who reads again finds out.
     """
     tag = f"sha256-{subject.hex}"
     reference = Reference(registry=push.registry.name, repository=push.repository, tag=tag)
-    manifests: list[Mapping[str, object]] = []
-    try:
-        manifests = list(push.registry.manifest(reference).document.get("manifests", []))
-    except HttpStatus as error:
-        if error.status != 404:
-            raise
-    if all(known.get("digest") != entry["digest"] for known in manifests):
+    for _ in range(_REFERRER_TRIES):  # read again what was written: another writer may have been faster
+        manifests: list[Mapping[str, object]] = []
+        try:
+            manifests = list(push.registry.manifest(reference).document.get("manifests", []))
+        except HttpStatus as error:
+            if error.status != 404:
+                raise
+        if any(known.get("digest") == entry["digest"] for known in manifests):
+            return
         document = {"schemaVersion": 2, "mediaType": MEDIA_INDEX, "manifests": [*manifests, entry]}
         push.registry.put_manifest(push.repository, tag, canonical_json(document), MEDIA_INDEX)

@@ -69,6 +69,44 @@ class BlobWriter:
         self._temporary.unlink(missing_ok=True)
 
 
+class PartialBlob(BlobWriter):
+    """A writer that goes on where an earlier one, dead or given up, stopped: what came stays until `commit`.
+
+    One at a time for a digest: the caller holds a lock. What was there is hashed again, and the digest at the
+    end decides over all of it.
+    """
+
+    def __init__(self, staging: Path, final: Path, digest: Digest) -> None:
+        self._temporary = staging / f"partial-{digest.hex}"
+        self._final = final
+        self._hash = hashlib.sha256()
+        self.size_bytes = 0
+        with store_errors("opening a partial blob", self._temporary):
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._descriptor = os.open(self._temporary, flags, 0o644)
+            while chunk := os.read(self._descriptor, _CHUNK_BYTES):
+                self._hash.update(chunk)
+                self.size_bytes += len(chunk)
+
+    def restart(self) -> None:
+        """Forget what there is."""
+        with store_errors("emptying a partial blob", self._temporary):
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._hash = hashlib.sha256()
+        self.size_bytes = 0
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+        if isinstance(error, DigestMismatch):
+            self._temporary.unlink(missing_ok=True)
+
+
 class BlobStore:
     def __init__(self, root: Path) -> None:
         self._folder = root / "blobs/sha256"
@@ -76,6 +114,10 @@ class BlobStore:
 
     def writer(self) -> BlobWriter:
         return BlobWriter(self._staging, self._folder)
+
+    def partial(self, digest: Digest) -> PartialBlob:
+        """A writer of the blob `digest`, which goes on after an interruption. The caller holds a lock."""
+        return PartialBlob(self._staging, self._folder, digest)
 
     def put(self, content: bytes) -> Digest:
         digest = Digest.of(content)

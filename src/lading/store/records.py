@@ -19,7 +19,8 @@ from lading.store.atomic import write_atomic
 class Records:
     """One folder of records. A key is 64 hex digits."""
 
-    def __init__(self, root: Path, kind: str) -> None:
+    def __init__(self, root: Path, kind: str, *, mode: int = 0o644) -> None:
+        self._mode = mode
         self._folder = root / "records" / kind
         self._staging = root / "staging"
 
@@ -43,7 +44,7 @@ class Records:
     def put(self, key: str, value: Any) -> None:
         body = canonical_json(value)
         content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
-        write_atomic(self.path(key), content, staging=self._staging)
+        write_atomic(self.path(key), content, staging=self._staging, mode=self._mode)
 
     def keys(self) -> Iterator[str]:
         if self._folder.is_dir():

@@ -39,7 +39,7 @@ class Store:
         self.indexes = Records(root, "indexes")
         self.images = Records(root, "images")
         self.attachments = Records(root, "attachments")
-        self.uploads = Records(root, "uploads")
+        self.uploads = Records(root, "uploads", mode=0o600)  # an upload's address may let others write to it
         self.placements = Records(root, "placements")
         self.staging = root / "staging"
 
