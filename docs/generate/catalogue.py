@@ -24,9 +24,9 @@ TESTS = REPOSITORY / "tests"
 PAGE = REPOSITORY / "docs/internals/catalogue.md"
 CASES = Path(__file__).with_name("catalogue.toml")
 LATER = "later"
-_ROW = re.compile(r"([WTSADXZ]\d\d)(?:[ -].*)?", re.ASCII)
-_IN_TEXT = re.compile(r"\b([WTSADXZ]\d\d)\b", re.ASCII)
-_IN_NAME = re.compile(r"_(?!x86)([wtsadxz]\d\d)(?=_|$)", re.ASCII)
+_ROW = re.compile(r"([WTSADXZR]\d\d)(?:[ -].*)?", re.ASCII)
+_IN_TEXT = re.compile(r"\b([WTSADXZR]\d\d)\b", re.ASCII)
+_IN_NAME = re.compile(r"_(?!x86)([wtsadxzr]\d\d)(?=_|$)", re.ASCII)
 _HEAD = """\
 # The fault catalogue
 
@@ -115,7 +115,7 @@ def _rows(tree: ast.Module) -> Iterator[str]:
         text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
         if text is None and isinstance(node, ast.JoinedStr):
             text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-        if text and re.fullmatch(r"[WTSADXZ]\d\d-[^\s]+", text, re.ASCII) and text not in seen:
+        if text and re.fullmatch(r"[WTSADXZR]\d\d-[^\s]+", text, re.ASCII) and text not in seen:
             seen.add(text)
             yield text
 

@@ -54,6 +54,7 @@ def test_a_passing_fault_is_tried_again(server: Loopback, fetcher: Fetcher, code
     assert len(server.log) == 3
 
 
+@pytest.mark.catalogue("R14")
 def test_five_tries_and_no_more(server: Loopback, fetcher: Fetcher) -> None:
     server.answers["/a"] = [status(503)]
     with pytest.raises(FetchFailed, match=r"answered 503.*tried 5 times"):
@@ -91,6 +92,7 @@ def test_a_body_that_breaks_off_is_fetched_again(
     assert fetcher.get_bytes(server.url("/a"), limit_bytes=1 << 20) == CONTENT
 
 
+@pytest.mark.catalogue("R19")
 def test_a_silent_server_is_given_up(server: Loopback, fetcher_for: Callable[..., Fetcher]) -> None:
     from lading.fetch.retry import RetryPolicy
 
@@ -100,6 +102,7 @@ def test_a_silent_server_is_given_up(server: Loopback, fetcher_for: Callable[...
         fetcher_for(policy=RetryPolicy(tries=1)).get_bytes(server.url("/a"), limit_bytes=1 << 20)
 
 
+@pytest.mark.catalogue("R20")
 def test_a_crawling_server_is_given_up(server: Loopback, fetcher_for: Callable[..., Fetcher]) -> None:
     from lading.fetch.retry import RetryPolicy
 
@@ -160,6 +163,7 @@ def test_a_redirect_out_of_http_is_refused(server: Loopback, fetcher: Fetcher, t
     assert len(server.log) == 1
 
 
+@pytest.mark.catalogue("R30")
 def test_a_redirect_from_https_to_http_is_refused() -> None:
     from lading.fetch.transport import _redirected
 
@@ -193,6 +197,7 @@ def test_a_file_url_is_not_fetched(fetcher: Fetcher) -> None:
         fetcher.get_bytes("file:///etc/passwd", limit_bytes=9)
 
 
+@pytest.mark.catalogue("R39")
 def test_offline_opens_no_socket_and_says_what_is_missing(
     server: Loopback, fetcher_for: Callable[..., Fetcher], tmp_path: Path
 ) -> None:

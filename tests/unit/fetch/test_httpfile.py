@@ -54,6 +54,7 @@ def test_a_wheel_costs_one_request_for_its_end_and_one_for_the_rest(
     assert server.ranges() == [f"bytes={len(CONTENT) - (128 << 10)}-{last}", f"bytes=0-{last}"]
 
 
+@pytest.mark.catalogue("R22")
 def test_a_server_without_ranges_is_heard_once(server: Loopback, fetcher: Fetcher, tmp_path: Path) -> None:
     server.files["/a"] = CONTENT
     server.answers["/a"] = [whole]
@@ -139,6 +140,7 @@ def test_a_file_that_changes_between_answers_is_refused(
             file.read(500, 100_000)
 
 
+@pytest.mark.catalogue("R23")
 @pytest.mark.parametrize(
     "text",
     [

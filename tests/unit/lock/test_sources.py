@@ -91,6 +91,7 @@ def test_without_a_good_hint_uv_finds_it_again(
     assert read(opened(moved)) == content
 
 
+@pytest.mark.catalogue("R37")
 def test_a_page_of_links_is_searched(index: Index, opened: Open) -> None:
     wheel, content = locked(index)
     with Loopback() as server:
@@ -102,6 +103,7 @@ def test_a_page_of_links_is_searched(index: Index, opened: Open) -> None:
         assert read(source) == content
 
 
+@pytest.mark.catalogue("R37")
 def test_other_bytes_of_the_same_name_are_not_taken(index: Index, opened: Open) -> None:
     """A rebuilt wheel of the same version: neither length nor digest is the locked one."""
     wheel, _ = locked(index)

@@ -54,6 +54,7 @@ def pins(resolved: ResolvedWheels) -> dict[str, str]:
     return {wheel.name: wheel.version for wheel in resolved.wheels}
 
 
+@pytest.mark.catalogue("R37")
 def test_a_wheel_is_locked_by_name_version_file_sha256_and_size(
     index: Index, tmp_path: Path, resolve: Resolve
 ) -> None:
@@ -286,6 +287,7 @@ def test_an_index_that_the_project_names_is_read_with_uvs_variables(
     assert "hunter2" not in repr(resolved)
 
 
+@pytest.mark.catalogue("R38")
 def test_the_first_index_that_has_a_name_wins(index: Index, tmp_path: Path, resolve: Resolve) -> None:
     """A higher version of a private name on a second index is not taken (dependency confusion)."""
     from fetch.loopback import Loopback
