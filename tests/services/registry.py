@@ -10,19 +10,26 @@ from contextlib import contextmanager
 
 from services.process import daemon, require, service_folder
 
+USER, PASSWORD = "tests", "lading-tests"
+_HASHED = "$2b$05$abcdefghijklmnopqrstuuhZjj3.BTs18uEhasR4D.1YEoU2oYEre"
+"""bcrypt of PASSWORD, which a guarded registry lets in."""
+
 
 @contextmanager
-def image_registry() -> Iterator[str]:
-    """`127.0.0.1:PORT` of an empty registry that asks for no password and allows deletes."""
+def image_registry(*, guarded: bool = False) -> Iterator[str]:
+    """`127.0.0.1:PORT` of an empty registry that allows deletes; `guarded` it knows USER alone."""
     program = require("docker-registry", "docker-registry")
     with service_folder("registry") as folder:
         address = f"127.0.0.1:{_free_port()}"
-        config = {
+        config: dict[str, object] = {
             "version": "0.1",
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
             "http": {"addr": address},
         }
+        if guarded:
+            (folder / "htpasswd").write_text(f"{USER}:{_HASHED}\n")
+            config["auth"] = {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
         # JSON is YAML.
         (folder / "config.yml").write_text(json.dumps(config))
         command = [program, "serve", str(folder / "config.yml")]
@@ -41,7 +48,7 @@ def _answers(address: str) -> bool:
     connection = http.client.HTTPConnection(address, timeout=5)
     try:
         connection.request("GET", "/v2/")
-        return connection.getresponse().status == 200
+        return connection.getresponse().status in (200, 401)
     except OSError:
         return False
     finally:

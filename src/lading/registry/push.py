@@ -21,7 +21,7 @@ from lading.oci.reference import Reference
 from lading.registry.client import Registry, UploadSession
 from lading.registry.documents import error_codes
 from lading.registry.placement import known_repositories, note_repository
-from lading.registry.upload import Upload
+from lading.registry.upload import CHUNK_BYTES, Upload
 from lading.store import Store
 
 _AT_ONCE = 4
@@ -69,6 +69,7 @@ class Push:
     store: Store
     progress: Callable[[int], None] = lambda size_bytes: None
     supply: Supply = _cannot_supply
+    chunk_bytes: int = CHUNK_BYTES
     mount_from: tuple[str, ...] = ()
     """Repositories of this registry to mount from besides those that are known to hold a blob."""
     _progress_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
@@ -129,6 +130,7 @@ class Push:
             digest=blob.digest,
             size_bytes=blob.size_bytes,
             progress=self._advance,
+            chunk_bytes=self.chunk_bytes,
             opened=opened,
         ).run()
         note_repository(self.store, self.registry.name, self.repository, blob.digest)
