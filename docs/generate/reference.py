@@ -127,6 +127,18 @@ def configuration_page() -> str:
             (),
         ),
         (
+            "`[[image.files]]`, `[[image.TARGET.files]]`",
+            "Files and folders in the image: [guide](../guides/files-steps-models.md).",
+            definitions["file"]["properties"],
+            definitions["file"]["required"],
+        ),
+        (
+            "`[[image.step]]`, `[[image.TARGET.step]]`",
+            "Commands whose changes are a layer each, in the order written.",
+            definitions["step"]["properties"],
+            definitions["step"]["required"],
+        ),
+        (
             "`[[image.allow_secret]]`",
             "A file that looks like a credential and may enter the image all the same.",
             definitions["secret"]["properties"],
@@ -167,6 +179,8 @@ def value_text(schema: Mapping[str, Any]) -> str:
     kind = schema.get("type")
     if kind == "array":
         inner = value_text(schema["items"])
+        if "$ref" in schema["items"]:
+            return "array of tables"
         return f"list, each {inner}" if inner.startswith("one of") else f"list of {inner}s"
     if kind == "object":
         inner = schema.get("additionalProperties", {})

@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 from lading.fetch.source import LocalFile
+from lading.image.layer.recipe import CHUNK_BYTES
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.image.layer.writer import LayerWriter
 from lading.image.spec import WheelsLayer
@@ -86,6 +87,25 @@ def wheel_bytes() -> bytes:
 WHEEL_NAME = "golden-1.0-py3-none-any.whl"
 
 
+def streamed_layer(store: Store) -> dict[str, str]:
+    """Large files in chunks, compressed and stored, and what marks removed paths."""
+    incompressible = b"".join(hashlib.sha256(b"5.%d" % n).digest() for n in range(160_000))
+    with store.blobs.writer() as blob:
+        writer = LayerWriter(blob)
+        writer.file("etc/.wh.removed", b"", mode=0o644)
+        writer.directory("etc/skel", mode=0o700)
+        writer.file("etc/skel/.wh..wh..opq", b"", mode=0o644)
+        for name, content, compress in (
+            ("text", pseudo_random(9_500_000, 2), True),
+            ("weights", incompressible, False),
+            ("empty", b"", False),
+        ):
+            chunks = (content[cut : cut + CHUNK_BYTES] for cut in range(0, len(content), CHUNK_BYTES))
+            writer.stream(f"opt/{name}", chunks, mode=0o644, size_bytes=len(content), compress=compress)
+        layer = writer.finish()
+    return {"digest": str(layer.digest), "diff_id": str(layer.diff_id)}
+
+
 def golden_layers(store: Store, wheel: Path) -> dict[str, dict[str, str]]:
     """name → digest and diff ID of each golden layer."""
     found = {}
@@ -94,6 +114,7 @@ def golden_layers(store: Store, wheel: Path) -> dict[str, dict[str, str]]:
         writer.entries(tree_entries())
         tree = writer.finish()
     found["tree"] = {"digest": str(tree.digest), "diff_id": str(tree.diff_id)}
+    found["streamed"] = streamed_layer(store)
     content = wheel.read_bytes()
     locked = LockedWheel(
         name="golden",

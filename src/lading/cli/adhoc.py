@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lading.cli.building import BuildPrinter, build_context, build_options, record_image
+from lading.cli.building import BuildPrinter, build_context, build_options, record_image, with_model
 from lading.cli.containers import open_engine
 from lading.cli.drivers import refuse_old_driver
 from lading.cli.parser import Parser, parse_count
@@ -142,7 +142,8 @@ def image_for(project: Project, target: str, options: argparse.Namespace, sessio
 
     refuse_old_driver(project, target, options, session)
     context = build_context(session, options)
-    image = build_target(project, context, build_options(options, target=target))
+    choices = with_model(build_options(options, target=target), project, session)
+    image = build_target(project, context, choices)
     if not image.reused:
         assert isinstance(context.listener, BuildPrinter)
         context.listener.table(image)

@@ -21,6 +21,7 @@ from lading.cli.building import (
     check_target,
     open_project,
     record_image,
+    with_model,
 )
 from lading.cli.deliver import Made, check_places, finish
 from lading.cli.drivers import add_required_driver, check_driver, locked_cuda
@@ -127,14 +128,14 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     context = build_context(session, options)
     # A push that nothing else needs the layers for leaves out what the registry has.
     needs_layers = bool(outputs or options.load or options.prove)
+    every = with_model(build_options(options, platform=None), project, session)
     with contextlib.ExitStack() as held:
         pusher = None
         if destination is not None:
-            choices = build_options(options, platform=None)
-            pusher = held.enter_context(open_pusher(destination, project, context, choices))
+            pusher = held.enter_context(open_pusher(destination, project, context, every))
         images: list[tuple[Image, Pusher | None, BuildOptions]] = []
         for platform in platforms or [None]:
-            choices = build_options(options, platform=platform)
+            choices = replace(every, platform=platform)
             own = replace(pusher, options=choices) if pusher is not None else None
             if own is not None and not needs_layers:
                 image = own.build()

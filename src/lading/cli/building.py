@@ -144,14 +144,32 @@ def add_source_options(parser: Parser) -> None:
     )
 
 
+def with_model(choices: BuildOptions, project: Project, session: Session) -> BuildOptions:
+    """`choices` with the model that `[serve] bake` puts into a serve image. Raises ProjectError for none."""
+    if choices.target != "serve" or project.serve is None or not project.serve.bake:
+        return choices
+    from dataclasses import replace
+
+    from lading.run.ledger import Ledger
+    from lading.serve.bake import baked_model
+
+    with Ledger.open(session.store) as ledger:
+        model = baked_model(project, session.store, ledger)
+    assert model is not None, "bake is on"
+    session.printer.note(f"  model       {model.reference} goes into the image")
+    return replace(choices, model=model)
+
+
 def build_context(session: Session, options: argparse.Namespace) -> BuildContext:
     from lading.image.request import BuildContext
+    from lading.sandbox.steps import EmbeddedSteps
 
     return BuildContext(
         store=session.store,
         environment=session.environment,
         listener=BuildPrinter(session.printer),
         builder=_LazyBuilder(session, allow_unisolated=options.allow_unisolated_builds),
+        steps=EmbeddedSteps(session.environment),
     )
 
 

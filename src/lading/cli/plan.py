@@ -13,6 +13,7 @@ from lading.cli.building import (
     build_options,
     check_target,
     open_project,
+    with_model,
 )
 from lading.cli.drivers import add_required_driver, check_driver, host_driver
 from lading.cli.format import format_count, format_size, format_table
@@ -64,7 +65,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
 
     project = open_project(options.folder, session)
     check_target(project, options.target)
-    choices = build_options(options)
+    choices = with_model(build_options(options), project, session)
     lock, renewed = _fitting_lock(project, build_context(session, options), choices, session)
     plan = plan_target(project, lock, choices)
     variant = lock.variant(plan.accelerator, plan.platform)
@@ -242,7 +243,8 @@ def _picture(
     cuda = variant.targets[plan.target].cuda
     heads = [head, *_cuda_lines(cuda, driver)]
     rows = [_system_row("base", states), _system_row("interpreter", states), _wheels_row(plan, states)]
-    rows += [*_packages_rows(project, plan, variant, states), _code_row(plan, changed)]
+    rows += _packages_rows(project, plan, variant, states)
+    rows += [*_step_rows(plan, states), *_file_rows(plan, states), _code_row(plan, changed)]
     lines = [*heads, *format_table([row for row in rows if row is not None])]
     if project.findings:
         lines.append("")
@@ -337,6 +339,30 @@ def _packages_rows(
         others = len({one.because for one in group}) - 1
         more = f", and {others} more" if others else ""
         rows.append(("+", " ".join(one.name for one in group), f"{group[0].because}{more}"))
+    return rows
+
+
+def _step_rows(plan: Plan, states: list[LayerState]) -> list[tuple[str, str, str]]:
+    from lading.image.spec import StepLayer
+
+    rows = []
+    for spec, state in zip(plan.layers, states, strict=True):
+        if isinstance(spec, StepLayer):
+            where = "in store" if state.in_store else "to run"
+            where += ", with the network: not reproducible" if spec.network else ""
+            rows.append(("step", spec.title.removeprefix("step "), where))
+    return rows
+
+
+def _file_rows(plan: Plan, states: list[LayerState]) -> list[tuple[str, str, str]]:
+    from lading.image.spec import FilesLayer
+
+    rows = []
+    for spec, state in zip(plan.layers, states, strict=True):
+        if isinstance(spec, FilesLayer) and spec.kind in ("files", "model"):
+            size_bytes = sum(file.size_bytes for file in spec.files)
+            size = f"  {format_size(size_bytes)}" if size_bytes else ""
+            rows.append((spec.kind, f"{spec.title}{size}", _where(state.in_store, 0)))
     return rows
 
 

@@ -119,9 +119,12 @@ def _size(store: Store, digest: str) -> int | None:
 
 
 def _looks_outside(project: Project) -> bool:
-    """Whether a requirements file lies elsewhere or names variables, or secrets are allowed until a day."""
+    """Whether a requirements file lies elsewhere or names variables, secrets are allowed until a day, or the
+    newest model of the store is baked in."""
     requirements = project.requirements
     files = [path for path in (requirements.path, *requirements.included) if path is not None]
+    if project.serve is not None and project.serve.bake:
+        return True
     if project.allowed_secrets or any(not path.is_relative_to(project.root) for path in files):
         return True
     return any("${" in path.read_text(encoding="utf-8", errors="replace") for path in files)

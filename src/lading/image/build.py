@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
-from lading.errors import DigestMismatch, LadingError, OutsideError
+from lading.errors import DigestMismatch, LadingError, OutsideError, UsageError
 from lading.image.assemble import assemble, created_time
 from lading.image.built import image_record, load_image
 from lading.image.conflicts import find_conflicts
@@ -27,6 +27,8 @@ from lading.image.model import Image, LayerRecord
 from lading.image.plan import Plan
 from lading.image.request import BuildListener, Compression
 from lading.image.spec import (
+    OPEN_STEP,
+    STEP,
     AddedPackagesLayer,
     BytecodeLayer,
     FilesLayer,
@@ -35,6 +37,7 @@ from lading.image.spec import (
     PackagesLayer,
     ProjectLayer,
     StandaloneLayer,
+    StepLayer,
     WheelsLayer,
 )
 from lading.image.write import LayerJob, Sources
@@ -51,6 +54,9 @@ _WORTH_PROCESSES_BYTES = 4 << 20
 """Below this, starting worker processes costs more than they save."""
 
 
+_NOT_LOCKED = ("code", "runtime", "files", "model", OPEN_STEP)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
     plan: Plan
@@ -58,6 +64,7 @@ class BuildRequest:
     lock_digest: Digest
     workers: int
     compression: Compression = Compression.GZIP
+    locked: bool = False
     elsewhere: Elsewhere | None = None
     """None: every layer is to be in the store."""
     prepare: Callable[[Sequence[LayerSpec]], None] = lambda missing: None
@@ -84,7 +91,7 @@ def build(
             return replace(known, reused=True, seconds=time.monotonic() - started)
         remote = _remote_layers(request, store)
         records = _layers(request, remote, store, sources, listener)
-        _check_against_lock(request.lock, records)
+        _check_against_lock(request, records, listener)
         packed = tuple(recompress(store, record, request.compression) for record in records)
         config, manifest = assemble(
             request.plan, packed, created=created, media_type=MEDIA_TYPES[request.compression]
@@ -129,7 +136,8 @@ def cached_layer(store: Store, spec: LayerSpec) -> LayerRecord | None:
 def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord]:
     """By key, the layers that the store lacks, the lock knows, and the image's destination has.
 
-    Bytecode is compiled from the layers below it: where it must be written, these are wanted here too.
+    Bytecode is compiled from the layers below it, and a step runs in them: where one must be written, these
+    are wanted here too.
     """
     if request.elsewhere is None:
         return {}
@@ -144,6 +152,10 @@ def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord
     for key, spec in specs.items():
         if isinstance(spec, BytecodeLayer) and key not in remote:
             remote -= {source.key for source in spec.sources}
+    # The uppermost step first: what it needs may be a step that needs more.
+    for key, spec in reversed(specs.items()):
+        if isinstance(spec, StepLayer) and key not in remote:
+            remote -= set(spec.below)
     return {
         key: LayerRecord(
             key=key,
@@ -171,6 +183,7 @@ def _layers(
     known = {spec.key: record for spec in specs if (record := cached_layer(store, spec)) is not None}
     records = {**remote, **known}
     missing = [spec for spec in specs if spec.key not in records]
+    _check_steps(missing, store, sources)
     request.prepare(missing)
     listener.started(specs, missing, sum(_weight(spec) for spec in missing))
     job = LayerJob(
@@ -181,16 +194,26 @@ def _layers(
         host=host_platform(host.machine()),
         workers=request.workers,
     )
-    one_by_one = BytecodeLayer | PackagesLayer | ForeignLayer | AddedPackagesLayer
+    one_by_one = BytecodeLayer | PackagesLayer | ForeignLayer | AddedPackagesLayer | StepLayer
     first = [spec for spec in missing if not isinstance(spec, one_by_one)]
     _write_all(job, sorted(first, key=_weight, reverse=True), request.workers, records, listener)
-    # These compile with all workers themselves, and bytecode needs the layers of its modules first.
+    # These compile with all workers themselves; bytecode needs the layers of its modules first, steps all.
     for spec in missing:
         if spec.key not in records:
             began = time.monotonic()
-            records[spec.key] = replace(job, progress=listener.progress).write(spec)
+            records[spec.key] = replace(job, progress=listener.progress, known=records).write(spec)
             listener.written(records[spec.key], time.monotonic() - began)
     return tuple(records[spec.key] for spec in specs)
+
+
+def _check_steps(missing: Sequence[LayerSpec], store: Store, sources: Sources) -> None:
+    """Before anything is fetched: a step that cannot run here. Raises what the runner raises."""
+    steps = [spec for spec in missing if isinstance(spec, StepLayer)]
+    if not steps:
+        return
+    if sources.steps is None:
+        raise UsageError(f"{steps[0].title} cannot be run by this command", hints=("lading build",))
+    sources.steps.check(steps, store)
 
 
 def _weight(spec: LayerSpec) -> int:
@@ -298,12 +321,23 @@ def _write_one(number: int) -> tuple[LayerRecord, float]:
     return _job.write(_specs[number]), time.monotonic() - began
 
 
-def _check_against_lock(lock: Lock, records: tuple[LayerRecord, ...]) -> None:
-    """A layer the lock knows must come out as it did before (law 2)."""
-    locked = {layer.key: layer for layer in lock.layers}
+def _check_against_lock(
+    request: BuildRequest, records: tuple[LayerRecord, ...], listener: BuildListener
+) -> None:
+    """A layer the lock knows must come out as it did before (law 2).
+
+    A step is the user's own command: where it writes other bytes each time, only `--locked` refuses it.
+    """
+    locked = {layer.key: layer for layer in request.lock.layers}
     for record in records:
         before = locked.get(record.key)
         if before is not None and before.digest != record.digest:
+            if record.kind == STEP and not request.locked:
+                listener.warned(
+                    f"{record.title!r} came out otherwise than the lock says;"
+                    " `lading build --prove` names the file"
+                )
+                continue
             raise DigestMismatch(
                 f"layer {record.title!r} came out as {record.digest}, the lock says {before.digest}",
                 place="lading.lock",
@@ -312,7 +346,8 @@ def _check_against_lock(lock: Lock, records: tuple[LayerRecord, ...]) -> None:
 
 
 def lockable_layers(records: Sequence[LayerRecord], *, with_foreign: bool = False) -> tuple[LockedLayer, ...]:
-    """The layers worth locking: those that do not change with the project's code or with lading itself.
+    """The layers worth locking: those that do not change with the project's code or with lading itself, and
+    come out the same each time.
 
     A base image's layers are locked as part of that image.
     """
@@ -325,5 +360,5 @@ def lockable_layers(records: Sequence[LayerRecord], *, with_foreign: bool = Fals
             size_bytes=record.size_bytes,
         )
         for record in records
-        if record.kind not in ("code", "runtime") and (with_foreign or record.media_type is None)
+        if record.kind not in _NOT_LOCKED and (with_foreign or record.media_type is None)
     )

@@ -19,7 +19,8 @@ class LayerRecord:
 
     key: str
     kind: str
-    """`base`, `interpreter`, `apt`, `wheel`, `tail`, `bytecode`, `venv`, `code`, `runtime`."""
+    """`base`, `interpreter`, `apt`, `wheel`, `tail`, `bytecode`, `venv`, `code`, `runtime`, `files`, `model`,
+    `step`, `open-step`."""
     title: str
     """For people and history: `torch 2.13.0`, `base debian:bookworm`."""
     digest: Digest

@@ -25,14 +25,19 @@ from lading.image.spec import (
     ForeignLayer,
     LayerSpec,
     PackagesLayer,
+    PlannedFile,
     ProjectLayer,
     StandaloneLayer,
+    StepLayer,
     VenvLayer,
     WheelsLayer,
 )
+from lading.image.step import step_layer
 from lading.lock.model import LockedBase, LockedCuda, LockedPackage, LockedVariant, LockedWheel
 from lading.oci.reference import Reference
 from lading.project.model import ImageSettings
+
+NOT_REPRODUCIBLE = "dev.lading.not-reproducible"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +88,10 @@ class PlanInputs:
     runtime: FilesLayer | None
     cmd: tuple[str, ...]
     lenient: frozenset[str] = frozenset()
+    step_inputs: tuple[tuple[PlannedFile, ...], ...] = ()
+    """What each of `settings.steps` sees, in their order."""
+    files: tuple[FilesLayer, ...] = ()
+    model: tuple[FilesLayer, ...] = ()
 
 
 def make_plan(inputs: PlanInputs) -> Plan:
@@ -91,10 +100,13 @@ def make_plan(inputs: PlanInputs) -> Plan:
     selection = variant.targets[inputs.target]
     chosen = [wheel for wheel in variant.wheels if wheel.name in set(selection.wheels)]
     layers = [*_system_layers(inputs), *_wheel_layers(inputs, tuple(chosen)), *_apt_layer(inputs)]
+    layers += _step_layers(inputs, layers)
+    layers += inputs.files
     if inputs.runtime is not None:
         layers.append(inputs.runtime)
     if inputs.code is not None:
         layers.append(inputs.code)
+    layers += inputs.model
     serves = inputs.runtime is not None
     return Plan(
         project=inputs.project,
@@ -107,7 +119,9 @@ def make_plan(inputs: PlanInputs) -> Plan:
         cmd=inputs.cmd,
         user=inputs.settings.user,
         working_dir=f"/{CODE}" if inputs.code is not None else "/",
-        labels=dict(sorted({**_cuda_labels(selection.cuda), **inputs.settings.labels}.items())),
+        labels=dict(
+            sorted({**_cuda_labels(selection.cuda), **inputs.settings.labels, **_marks(inputs)}.items())
+        ),
         exposed_ports=("8080/tcp",) if serves else (),
     )
 
@@ -137,16 +151,42 @@ def _cuda_environment(cuda: LockedCuda | None) -> dict[str, str]:
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def _environment(inputs: PlanInputs, cuda: LockedCuda | None) -> tuple[tuple[str, str], ...]:
+def _marks(inputs: PlanInputs) -> dict[str, str]:
+    """A label that says which steps make an image that cannot be built again to the same bytes."""
+    numbers = [str(n) for n, step in enumerate(inputs.settings.steps, 1) if step.network]
+    if not numbers:
+        return {}
+    return {NOT_REPRODUCIBLE: f"step {', '.join(numbers)}: with the network"}
+
+
+def _step_layers(inputs: PlanInputs, below: list[LayerSpec]) -> list[StepLayer]:
+    """After all that is installed, since a step uses it; before code, files and server, which change oftener
+    and would run it again each time."""
+    env = {**_fixed_environment(inputs), **inputs.settings.env}
+    keys = [spec.key for spec in below]
+    layers: list[StepLayer] = []
+    for number, (step, seen) in enumerate(
+        zip(inputs.settings.steps, inputs.step_inputs, strict=True), start=1
+    ):
+        platform = inputs.variant.platform
+        layers.append(step_layer(number, step, seen, below=tuple(keys), env=env, platform=platform))
+        keys.append(layers[-1].key)
+    return layers
+
+
+def _fixed_environment(inputs: PlanInputs) -> dict[str, str]:
     base = dict(inputs.variant.base.env) if inputs.variant.base is not None else {}
-    fixed = {
+    return {
         **base,
         "PATH": f"/{VENV}/bin:{base.get('PATH') or _DEFAULT_PATH}",
         "LANG": "C.UTF-8",
         "VIRTUAL_ENV": f"/{VENV}",
         "PYTHONUNBUFFERED": "1",
-        **_cuda_environment(cuda),
     }
+
+
+def _environment(inputs: PlanInputs, cuda: LockedCuda | None) -> tuple[tuple[str, str], ...]:
+    fixed = {**_fixed_environment(inputs), **_cuda_environment(cuda)}
     if inputs.runtime is not None:
         fixed["PYTHONPATH"] = f"/{RUNTIME}"
     return tuple({**fixed, **dict(sorted(inputs.settings.env.items()))}.items())

@@ -11,6 +11,7 @@ from lading.image.layer.contents import layer_index
 from lading.image.layer.writer import IndexEntry
 from lading.image.model import Image, LayerRecord
 from lading.image.request import BuildListener
+from lading.image.spec import OPEN_STEP, STEP
 from lading.image.write import Sources
 from lading.lock.model import Lock
 from lading.store import Store
@@ -42,12 +43,28 @@ def prove(
             if ours.digest != theirs.digest:
                 raise DigestMismatch(
                     f"layer {ours.title!r} is not reproducible: {_difference(store, ours, second, theirs)}",
-                    hints=("please report this with both layers: lading store keeps the first",),
+                    hints=_hints(ours),
+                )
+        for record in image.layers:
+            if record.kind == OPEN_STEP:
+                listener.warned(
+                    f"{record.title!r} uses the network: the same now, which proves nothing for later"
                 )
         if other.digest != image.digest:
             raise DigestMismatch(f"the config differs: {image.digest} and {other.digest}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hints(record: LayerRecord) -> tuple[str, ...]:
+    if record.kind == OPEN_STEP:
+        return (
+            "the step has network = true: fetch what it needs by [[image.files]] with a sha256 instead",
+            "lading build, which marks the image as not reproducible",
+        )
+    if record.kind == STEP:
+        return ("make the command write the same bytes each time: no clock, no random numbers, sorted lists",)
+    return ("please report this with both layers: lading store keeps the first",)
 
 
 def _difference(store: Store, ours: LayerRecord, second: Store, theirs: LayerRecord) -> str:

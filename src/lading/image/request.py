@@ -11,7 +11,8 @@ from lading.image.model import LayerRecord
 from lading.store import Store
 
 if TYPE_CHECKING:
-    from lading.image.spec import LayerSpec
+    from lading.image.spec import LayerSpec, PlannedFile
+    from lading.image.step import StepRunner
     from lading.lock.builder import WheelBuilder
 
 LOCK_NAME = "lading.lock"
@@ -40,6 +41,19 @@ class BuildListener(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BakedModel:
+    """A model that becomes part of an image."""
+
+    name: str
+    """The path in requests: `/v2/models/NAME`."""
+    version: str
+    reference: str
+    """For people: `digits@3`, or the path it was read from."""
+    files: tuple[PlannedFile, ...]
+    """Paths as in the image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
     """What the command line may say about a build. None: as the project says, or as fits this host."""
 
@@ -52,6 +66,8 @@ class BuildOptions:
     workers: int | None = None
     lenient: frozenset[str] = field(default_factory=frozenset)
     compression: Compression = Compression.GZIP
+    model: BakedModel | None = None
+    """Goes into a serve image as its uppermost layers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +79,5 @@ class BuildContext:
     listener: BuildListener
     builder: WheelBuilder | None = None
     """Makes wheels of source; None: source is refused."""
+    steps: StepRunner | None = None
+    """Runs `[[image.step]]`; None where no project with steps is built."""

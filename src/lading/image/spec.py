@@ -24,8 +24,12 @@ from lading.oci.json import canonical_json
 VENV = "opt/venv"
 CODE = "app"
 RUNTIME = "opt/lading"
+MODELS = "models"
 BYTECODE_RULE = 1
 """Raised when the same modules would compile to other bytes (image.python)."""
+STEP_RULE = 1
+"""Raised when the same command would leave another tree: what it sees, what of its changes is kept."""
+STEP, OPEN_STEP = "step", "open-step"
 EFFECTS_RULE = 1
 """Raised when the same Debian packages would unpack to another tree (image.debian)."""
 
@@ -179,7 +183,7 @@ class BytecodeLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
-    """A file of the project or of lading's runtime, as it was when the plan was made."""
+    """A file of the project, the store or lading's runtime, as it was when the plan was made."""
 
     path: str
     """In the image, POSIX, relative to the root."""
@@ -188,12 +192,16 @@ class PlannedFile:
     sha256: str | None
     link_target: str | None = None
     source: str = ""
-    """On the host; no part of the key."""
+    """On the host, or an http(s) URL; no part of the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesLayer:
-    """The project's code, or the runtime that serves its models; `generated` are small files made here."""
+    """Files as they are; `generated` are small ones made here.
+
+    `code` is the project's, `runtime` what serves its models, `files` what `[[image.files]]` names, `model` a
+    baked model. The last two are streamed, and stored where they would not compress.
+    """
 
     kind: str
     title: str
@@ -242,6 +250,45 @@ class ProjectLayer:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLayer:
+    """What a shell command changes in the image of the layers below it."""
+
+    kind: str
+    """`step`, or `open-step` with the network: that one cannot be promised to come out the same again."""
+    title: str
+    number: int
+    """From 1, in the order written."""
+    below: tuple[str, ...]
+    """Keys of all layers below, lowest first."""
+    run: str
+    env: tuple[tuple[str, str], ...]
+    inputs: tuple[PlannedFile, ...]
+    secrets: tuple[str, ...]
+    """Names only."""
+    platform: str
+    place: str = ""
+    """Where it is written, for messages; no part of the key."""
+
+    @property
+    def network(self) -> bool:
+        return self.kind == OPEN_STEP
+
+    @property
+    def key(self) -> str:
+        return _key(
+            self.kind,
+            {
+                "below": list(self.below),
+                "run": self.run,
+                "env": [list(pair) for pair in self.env],
+                "inputs": [[f.path, f.mode, f.sha256, f.link_target] for f in self.inputs],
+                "secrets": sorted(self.secrets),
+                "rule": STEP_RULE,
+            },
+        )
+
+
 LayerSpec = (
     PackagesLayer
     | ForeignLayer
@@ -252,4 +299,5 @@ LayerSpec = (
     | BytecodeLayer
     | FilesLayer
     | ProjectLayer
+    | StepLayer
 )

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING
 from lading.errors import LockOutOfDate, OutsideError, ProjectError, UsageError
 from lading.fetch.http import Fetcher
 from lading.fetch.source import ByteSource, LocalFile
+from lading.image.added_files import layers_of, plan_files
 from lading.image.build import BuildRequest, Elsewhere, build, lockable_layers
 from lading.image.code_layer import code_layer, runtime_layer
 from lading.image.model import Image
 from lading.image.order import OWN_LAYER_BYTES
 from lading.image.plan import Plan, PlanInputs, make_plan
 from lading.image.prove import prove
-from lading.image.request import LOCK_NAME, BuildContext, BuildOptions, Compression
+from lading.image.request import LOCK_NAME, BakedModel, BuildContext, BuildOptions, Compression
 from lading.image.source_builds import WheelMaker, project_layer
-from lading.image.spec import FilesLayer, ProjectLayer
+from lading.image.spec import MODELS, STEP, FilesLayer, ProjectLayer
+from lading.image.step import plan_inputs
 from lading.image.tag import image_tag
 from lading.image.write import Sources
 from lading.lock.access import open_fetcher
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from lading.lock.make import Upgrade
 
 SERVE_COMMAND = ("python", "-m", "lading_runtime.serve")
+SERVE_PORT = 8080
 
 
 def current_lock(project: Project, context: BuildContext, options: BuildOptions) -> Lock:
@@ -131,6 +134,7 @@ def plan_target(project: Project, lock: Lock, options: BuildOptions) -> Plan:
     settings = _settings(project, options)
     variant = locked_variant(project, lock, options)
     serves = options.target == "serve" and settings.only is not None
+    model = options.model if options.target == "serve" else None
     code: FilesLayer | ProjectLayer = code_layer(project, variant.interpreter.version)
     if project.code.kind is CodeKind.BUILD and isinstance(code, FilesLayer) and not serves:
         code = project_layer(project, variant, code)
@@ -143,8 +147,11 @@ def plan_target(project: Project, lock: Lock, options: BuildOptions) -> Plan:
             variant=variant,
             code=None if serves else code,
             runtime=runtime_layer() if serves else None,
-            cmd=SERVE_COMMAND if serves else ("python",),
+            cmd=serve_command(model) if serves else ("python",),
             lenient=options.lenient,
+            step_inputs=tuple(plan_inputs(project.root, step) for step in settings.steps),
+            files=plan_files(project.root, settings.files),
+            model=layers_of(model.files, kind="model") if model is not None else (),
         )
     )
 
@@ -161,6 +168,14 @@ def locked_variant(project: Project, lock: Lock, options: BuildOptions) -> Locke
             hints=("name it under [image] accelerator or platform, then: lading lock",),
         )
     return variant
+
+
+def serve_command(model: BakedModel | None) -> tuple[str, ...]:
+    """What a serve image starts with: with its own model it needs no more than a port."""
+    if model is None:
+        return SERVE_COMMAND
+    named = ("--model", f"/{MODELS}/{model.name}", "--name", model.name, "--version", model.version)
+    return (*SERVE_COMMAND, *named, "--host", "0.0.0.0", "--port", str(SERVE_PORT))
 
 
 def _settings(project: Project, options: BuildOptions) -> ImageSettings:
@@ -202,6 +217,7 @@ def build_target(
         lock_digest=lock_identity(lock),
         workers=options.workers or len(os.sched_getaffinity(0)),
         compression=options.compression,
+        locked=options.locked,
         elsewhere=elsewhere if options.compression is Compression.GZIP and not proof else None,
         prepare=maker.prepare,
     )
@@ -236,9 +252,13 @@ def _with_layers(project: Project, lock: Lock, image: Image) -> Lock:
                 code=None,
                 runtime=None,
                 cmd=(),
+                step_inputs=tuple(plan_inputs(project.root, s) for s in project.targets[target].steps),
             )
             kept |= {spec.key for spec in make_plan(inputs).layers}
-    renewed = add_layers(lock, built)
+    # A step may come out otherwise, which was said: the newer layer is the one that is there.
+    steps = {layer.key for layer in built if layer.kind == STEP}
+    before = replace(lock, layers=tuple(layer for layer in lock.layers if layer.key not in steps))
+    renewed = add_layers(before, built)
     return replace(renewed, layers=tuple(layer for layer in renewed.layers if layer.key in kept))
 
 
@@ -297,6 +317,8 @@ def open_sources_at(
             fetch_packages=packages,
             fetch_standalone=standalone,
             fetch_layers=layers,
+            fetch_file=lambda url, sha256: _fetched(store, fetcher, url, sha256),
+            steps=context.steps,
         )
     finally:
         fetcher.close()
@@ -312,6 +334,15 @@ def _kept(store: Store, wheel: LockedWheel, source: ByteSource) -> ByteSource:
     finally:
         source.close()
     return LocalFile(store.blobs.path(digest))
+
+
+def _fetched(store: Store, fetcher: Fetcher, url: str, sha256: str) -> Path:
+    """The file at `url`, in the store, verified."""
+    path = store.blobs.path(Digest.from_hex(sha256))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fetcher.download(url, path, sha256=sha256)
+    return path
 
 
 def _standalone(store: Store, fetcher: Fetcher, interpreter: LockedInterpreter) -> Path:

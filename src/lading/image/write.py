@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lading.errors import InternalError, ProjectError
+from lading.image.added_files import FetchFile, write_added
 from lading.image.debian import debian_layers, debian_tree, layer_over
 from lading.image.foreign import base_tree, foreign_record, interpreter_tree
 from lading.image.layer.contents import layer_index, read_files
@@ -29,9 +30,11 @@ from lading.image.spec import (
     PackagesLayer,
     ProjectLayer,
     StandaloneLayer,
+    StepLayer,
     VenvLayer,
     WheelsLayer,
 )
+from lading.image.step import StepRunner, write_changes
 from lading.image.wheels_layer import OpenWheel, top_level_names, write_wheels
 from lading.lock.model import (
     Lock,
@@ -61,6 +64,8 @@ class Sources:
     """Brings layers of a base image into the store."""
     project_wheel: Callable[[], LockedWheel] | None = None
     """The project's own wheel, in the store; None where no project is built."""
+    fetch_file: FetchFile | None = None
+    steps: StepRunner | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,8 @@ class LayerJob:
     """This machine's: what compiles bytecode runs here."""
     workers: int
     progress: Progress | None = None
+    known: Mapping[str, LayerRecord] = field(default_factory=dict)
+    """By key, the layers that are there already: a step runs in those below it."""
 
     def write(self, spec: LayerSpec) -> LayerRecord:
         """Write the layer, record and index it. Idempotent: the same spec gives the same blob."""
@@ -124,6 +131,11 @@ class LayerJob:
                 writer.entries(_venv_entries(spec))
             case BytecodeLayer():
                 self._bytecode(spec, writer)
+            case StepLayer():
+                return self._step(spec, writer)
+            case FilesLayer(kind="files" | "model"):
+                assert self.sources.fetch_file is not None, "a build of files can fetch them"
+                write_added(spec, writer, self.sources.fetch_file)
             case FilesLayer():
                 writer.entries(_file_entries(spec))
             case ProjectLayer():
@@ -145,6 +157,21 @@ class LayerJob:
         warnings = write_wheels(installed, writer, self.sources.open_wheel)
         writer.entries(_file_entries(files))
         return warnings
+
+    def _step(self, spec: StepLayer, writer: LayerWriter) -> tuple[str, ...]:
+        assert self.sources.steps is not None, "steps were checked before anything was written"
+        modes: dict[str, int] = {}
+        for key in spec.below:
+            entries = layer_index(self.store, key) or ()
+            modes |= {entry.path: entry.mode for entry in entries if entry.kind is EntryKind.DIRECTORY}
+        warnings: list[str] = []
+
+        def take(changes: Path) -> None:
+            warnings.extend(write_changes(changes, writer, modes))
+
+        below = tuple(self.known[key] for key in spec.below)
+        self.sources.steps.run(spec, below, self.store, take)
+        return tuple(f"step {spec.number}: {warning}" for warning in warnings)
 
     def _packages(self, spec: PackagesLayer, writer: LayerWriter) -> None:
         groups = [self._opened(group) for group in (spec.below, spec.packages) if group]

@@ -11,6 +11,7 @@ from typing import Any
 
 from lading.errors import ProjectError
 from lading.project import accelerators
+from lading.project.destinations import check_destination
 from lading.project.kinds import (
     BOOLEAN,
     DATE,
@@ -180,7 +181,53 @@ _LABELS = table_of(
     "a label name such as org.example.team",
 )
 
+
+def _tables(keys: Mapping[str, Key], required: tuple[str, ...], name: str) -> Kind:
+    """An array of tables, `[[image.NAME]]`."""
+
+    def check(value: object, path: KeyPath, report: Reporter) -> tuple[dict[str, Any], ...] | None:
+        header = f"write [[{'.'.join(str(part) for part in path)}]]"
+        if not isinstance(value, list):
+            report(path, f"must be an array of tables, not {type_name(value)}", header)
+            return None
+        checked = []
+        for index, entry in enumerate(value):
+            if isinstance(entry, dict):
+                checked.append(check_table(entry, keys, (*path, index), report, required=required))
+            else:
+                report((*path, index), f"must be a table, not {type_name(entry)}", header)
+        return tuple(checked)
+
+    return Kind(check, {"type": "array", "items": {"$ref": f"#/$defs/{name}"}})
+
+
+FILE_KEYS: Mapping[str, Key] = {
+    "source": Key(text(), "A file or folder of the project, or an https URL (with sha256)."),
+    "destination": Key(
+        Kind(check_destination, {"type": "string", "pattern": "^/[^/]"}),
+        "Absolute path in the image; of the file itself, not of its folder.",
+    ),
+    "sha256": Key(text(r"[0-9a-f]{64}", "64 lower-case hex digits"), "What the bytes must be."),
+    "mode": Key(
+        text(r"0?[0-7]{3}", 'octal digits such as "0644" or "0755"'),
+        "Mode of the files; default 0755 for what is executable, else 0644.",
+    ),
+}
+STEP_KEYS: Mapping[str, Key] = {
+    "run": Key(text(secret_free=True), "The command, run by sh as root of its own namespaces."),
+    "inputs": Key(list_of(INSIDE_PATH), "Files and folders of the project that it sees under /app."),
+    "env": Key(_STRINGS_OF_ENV, "Environment variables of this step alone; never secrets."),
+    "network": Key(BOOLEAN, "Whether it may reach the network; the image is then marked not reproducible."),
+    "secrets": Key(
+        list_of(text(VARIABLE, "a name of an environment variable (never the value)")),
+        "Names of environment variables given to this step; never stored, hashed or logged.",
+    ),
+}
 TARGET_KEYS: Mapping[str, Key] = {
+    "files": Key(
+        _tables(FILE_KEYS, ("source", "destination"), "file"), "Files and folders to put into the image."
+    ),
+    "step": Key(_tables(STEP_KEYS, ("run",), "step"), "Commands whose changes are a layer each, in order."),
     "apt": Key(
         list_of(text(r"[a-z0-9][a-z0-9+.-]+", "a name of a Debian package (no version, no option)")),
         "Debian packages to add.",
@@ -274,6 +321,7 @@ TASK_KEYS: Mapping[str, Key] = {
 }
 SERVE_KEYS: Mapping[str, Key] = {
     "model": Key(text(), "A task's name, a path in the project, or model:NAME@ALIAS."),
+    "bake": Key(BOOLEAN, "Put the model into the serve image as its own layer. Default false: mounted."),
     "sample": Key(INSIDE_PATH, "A JSON request, replayed before any traffic."),
     "host": Key(text(r"[A-Za-z0-9.:_-]+", "a host name or address"), "Address to listen on."),
     "port": Key(integer(0, 65535), "Port to listen on; 0: any free one."),

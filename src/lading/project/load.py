@@ -23,6 +23,7 @@ from lading.project.model import (
     Code,
     DataSource,
     Finding,
+    ImageFile,
     Project,
     RequirementKind,
     Requirements,
@@ -30,6 +31,7 @@ from lading.project.model import (
     Task,
 )
 from lading.project.name import project_name
+from lading.project.presence import added_files, check_targets
 from lading.project.pyproject import Pyproject, read_pyproject
 from lading.project.report import Report, did_you_mean
 from lading.project.requirements import find_requirements
@@ -82,7 +84,8 @@ def load_project(
     if scan_credentials:
         from lading.project.credentials import refuse_credentials
 
-        refuse_credentials(project.root, project.code.files, project.allowed_secrets, rules_file)
+        entering = (*project.code.files, *added_files(project))
+        refuse_credentials(project.root, entering, project.allowed_secrets, rules_file)
     return project
 
 
@@ -141,8 +144,11 @@ def _settle(reading: _Reading, environment: Mapping[str, str]) -> tuple[Project,
     serve, serve_findings = _serve(reading, tasks, frameworks)
     data = data_sources(settings.data)
     image = image_settings(settings.image, python)
-    code, rules_file = _code(reading, requirements, tasks, data, serve)
+    targets = target_settings(image, settings.targets)
+    added = [entry for target in targets.values() for entry in target.files]
+    code, rules_file = _code(reading, requirements, tasks, data, serve, added)
     _check_groups(reading, requirements)
+    check_targets(root, targets, code, report)
     noted = (*_noted(frameworks, code, rules_file), *_check_paths(reading, tasks, serve, data))
     noted += serve_groups(image, settings.targets)
     name, version = _identity(reading)
@@ -152,7 +158,7 @@ def _settle(reading: _Reading, environment: Mapping[str, str]) -> tuple[Project,
         version=version or (code.distribution[1] if code.distribution else None),
         config_path=reading.written.path,
         image=image,
-        targets=target_settings(image, settings.targets),
+        targets=targets,
         tasks=tasks,
         serve=serve,
         data=data,
@@ -250,14 +256,16 @@ def _code(
     tasks: Mapping[str, Task],
     data: Mapping[str, DataSource],
     serve: ServeSettings | None,
+    added: list[ImageFile],
 ) -> tuple[Code, str | None]:
     found: Installable = classify(reading.root, reading.pyproject)
     local = [source.source for source in data.values() if "://" not in source.source]
     outputs = [task.outputs for task in tasks.values()]
     inputs = [source for task in tasks.values() for source in task.inputs.values() if ":" not in source]
+    elsewhere = [entry.source for entry in added if not entry.is_remote]
     sample = [serve.sample] if serve is not None and serve.sample is not None else []
     excluded = excluded_paths(
-        reading.root, [*outputs, *inputs, *local, *sample, *requirements.find_links, "out"]
+        reading.root, [*outputs, *inputs, *local, *sample, *requirements.find_links, *elsewhere, "out"]
     )
     walk = Walk(reading.root, reading.report, excluded, USUALLY_NOT)
     files = walk.run()

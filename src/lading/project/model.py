@@ -64,6 +64,39 @@ class Requirements:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """`[[image.files]]`: a file or folder that enters the image, where the user says."""
+
+    source: str
+    """Project-relative path, or an http(s) URL."""
+    destination: str
+    """Absolute path in the image, canonical."""
+    mode: int | None = None
+    """Of files; None: as the source is."""
+    sha256: str | None = None
+    place: str = field(default="", compare=False)
+    """`lading.toml:12`, for messages."""
+
+    @property
+    def is_remote(self) -> bool:
+        return "://" in self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageStep:
+    """`[[image.step]]`: a shell command whose changes are one layer."""
+
+    run: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    """Project-relative files and folders that it sees."""
+    network: bool = False
+    secrets: tuple[str, ...] = ()
+    """Names of environment variables that it is given; never stored."""
+    place: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSettings:
     """`[image]`, and `[image.TARGET]` laid over it."""
 
@@ -85,6 +118,8 @@ class ImageSettings:
     """Provider of Python: `auto`, `debian`, `standalone`, `base`."""
     user: str = "1000:1000"
     labels: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[ImageFile, ...] = ()
+    steps: tuple[ImageStep, ...] = ()
     only: tuple[str, ...] | None = None
     """The target holds just these packages and what they need, instead of all the project's; None: all."""
     max_size: int | None = None
@@ -147,6 +182,8 @@ class Task:
 class ServeSettings:
     model: str
     """A task's name, a project-relative path, or `model:NAME@ALIAS`."""
+    bake: bool = False
+    """Put the model into the serve image, instead of mounting it."""
     sample: str | None = None
     """Project-relative path of a JSON request that is replayed before any traffic."""
     host: str = "127.0.0.1"

@@ -11,7 +11,7 @@ from typing import Any
 
 from lading.project.keys import NAME
 from lading.project.limits import Limits
-from lading.project.model import Finding, ImageSettings, Project, ServeSettings, Task
+from lading.project.model import Finding, ImageFile, ImageSettings, ImageStep, Project, ServeSettings, Task
 from lading.project.quantity import format_duration, format_size
 from lading.project.settle import default_target
 
@@ -88,11 +88,32 @@ def _target_difference(target: ImageSettings, base: ImageSettings) -> dict[str, 
     for key in ("max_size", "max_growth"):
         if (size_bytes := getattr(target, key)) is not None and size_bytes != getattr(base, key):
             difference[key] = format_size(size_bytes)
+    if target.files != base.files:
+        difference["files"] = tuple(dict(_file(entry)) for entry in target.files)
+    if target.steps != base.steps:
+        difference["step"] = tuple(dict(_step(entry)) for entry in target.steps)
     if target.only != base.only and target.only is not None:
         difference["only"] = target.only
     elif target.groups != base.groups or target.only != base.only:
         difference["groups"] = target.groups
     return difference
+
+
+def _file(entry: ImageFile) -> Iterator[tuple[str, Any]]:
+    yield "source", entry.source
+    yield "destination", entry.destination
+    if entry.sha256 is not None:
+        yield "sha256", entry.sha256
+    if entry.mode is not None:
+        yield "mode", f"{entry.mode:04o}"
+
+
+def _step(entry: ImageStep) -> Iterator[tuple[str, Any]]:
+    plain = ImageStep(run=entry.run)
+    yield "run", entry.run
+    for key in ("inputs", "env", "network", "secrets"):
+        if getattr(entry, key) != getattr(plain, key):
+            yield key, getattr(entry, key)
 
 
 def _task(task: Task) -> Iterator[tuple[str, Any]]:
@@ -118,6 +139,7 @@ def _limits(limits: Limits) -> Iterator[tuple[str, Any]]:
 def _serve(serve: ServeSettings) -> Iterator[tuple[str, Any]]:
     plain = ServeSettings(model=serve.model)
     yield "model", serve.model
+    yield "bake", serve.bake or None
     yield "sample", serve.sample
     yield "host", serve.host if serve.host != plain.host else None
     yield "port", serve.port if serve.port != plain.port else None

@@ -13,11 +13,13 @@ from typing import Any
 from lading.project.keys import (
     BUILD_KEYS,
     DATA_KEYS,
+    FILE_KEYS,
     GPU_KEYS,
     NAME,
     SECRET_KEYS,
     SERVE_KEYS,
     SHARED_KEYS,
+    STEP_KEYS,
     TARGET_KEYS,
     TASK_KEYS,
     Key,
@@ -54,6 +56,8 @@ def json_schema() -> dict[str, Any]:
             "task": _object(TASK_KEYS, required=("run",)),
             "data": _object(DATA_KEYS, required=("source",)),
             "secret": _object(SECRET_KEYS, required=tuple(SECRET_KEYS)),
+            "file": _object(FILE_KEYS, required=("source", "destination")),
+            "step": _object(STEP_KEYS, required=("run",)),
             "gpus": _object(GPU_KEYS, required=("count",)),
         },
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from lading.project.additions import check_additions
 from lading.project.keys import (
     BUILD_KEYS,
     DATA_KEYS,
@@ -102,6 +103,7 @@ def _image(table: dict[str, object], settings: Settings, report: ConfigReport, t
             plain[key] = value
     settings.image = check_table(plain, {**SHARED_KEYS, **TARGET_KEYS}, ("image",), report)
     _conflicts(settings.image, ("image",), report)
+    check_additions(settings.image, ("image",), report)
 
 
 def _builds(value: object, settings: Settings, report: ConfigReport) -> None:
@@ -140,6 +142,7 @@ def _target(name: str, table: dict[str, object], report: ConfigReport) -> dict[s
             own[key] = value
     checked = check_table(own, TARGET_KEYS, ("image", name), report)
     _conflicts(checked, ("image", name), report)
+    check_additions(checked, ("image", name), report)
     return checked
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lading.project.additions import additions
 from lading.project.interpreters import PythonChoice
 from lading.project.keys import TARGETS
 from lading.project.limits import Limits
@@ -30,7 +31,7 @@ def image_settings(written: Mapping[str, Any], python: PythonChoice) -> ImageSet
     """`[image]` with all its defaults filled in."""
     plain = {
         key: value
-        for key, value in written.items()
+        for key, value in additions(written).items()
         if key not in {"python", "base", "interpreter", "accelerator", "platform"}
     }
     if "accelerator" in written:
@@ -52,6 +53,7 @@ def target_settings(
             base = replace(base, only=None)
         elif "only" in written:
             base = replace(base, groups=())
+        written = additions(written)
         for key in ("env", "labels"):
             if key in written:
                 written[key] = {**getattr(image, key), **written[key]}
@@ -107,7 +109,7 @@ def task_from(name: str, written: Mapping[str, Any]) -> Task:
 
 def serve_from(written: Mapping[str, Any], model: str, sample: str | None) -> ServeSettings:
     """`[serve]`, with the detected model and sample where none is written."""
-    plain = {key: written[key] for key in ("host", "port") if key in written}
+    plain = {key: written[key] for key in ("host", "port", "bake") if key in written}
     if "grace" in written:
         plain["grace_seconds"] = written["grace"]
     return ServeSettings(

@@ -5,40 +5,15 @@ A row: files → place, key, and fragments that the message and suggestion toget
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from lading.errors import ConfigError
 
+from .added_mistakes import ADDED
 from .folders import load_folder
-
-
-@dataclass(frozen=True)
-class Mistake:
-    name: str
-    files: dict[str, str | bytes]
-    place: str
-    key: str
-    says: tuple[str, ...] = field(default=())
-
-
-TRAIN = {"train.py": "print(1)\n"}
-PYPROJECT = '[project]\nname = "p"\nversion = "1"\n'
-
-
-def config(name: str, text: str, place: str, key: str, *says: str) -> Mistake:
-    return Mistake(name, {**TRAIN, "lading.toml": text}, place, key, says)
-
-
-def lines(name: str, text: str, place: str, *says: str) -> Mistake:
-    return Mistake(name, {"requirements.txt": text}, place, "requirements", says)
-
-
-def project(name: str, text: str, place: str, key: str, *says: str) -> Mistake:
-    return Mistake(name, {"pyproject.toml": text}, place, key, says)
-
+from .mistake_rows import PYPROJECT, TRAIN, Mistake, config, lines, project
 
 SYNTAX = [
     config("broken-table", "[image\npython = 1\n", "lading.toml:1", "lading.toml", "not TOML", "column"),
@@ -540,7 +515,7 @@ METADATA = [
     ),
     Mistake("pylock", {"pylock.toml": "created-by = 'x'\n"}, "pylock.toml", "lock-version", ("PEP 751",)),
 ]
-MISTAKES = [*SYNTAX, *STRUCTURE, *IMAGE, *TASKS, *SERVE, *REQUIREMENTS, *METADATA]
+MISTAKES = [*SYNTAX, *STRUCTURE, *ADDED, *IMAGE, *TASKS, *SERVE, *REQUIREMENTS, *METADATA]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)

@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from lading.engine.embedded.child import Container, Streams, fork_quietly
 from lading.engine.embedded.container_folder import ContainerFolder, status_from_json
@@ -21,7 +22,7 @@ from lading.engine.embedded.lifecycle import (
     watch,
 )
 from lading.engine.embedded.plan import check_spec
-from lading.engine.embedded.prepare import Prepared, prepare
+from lading.engine.embedded.prepare import CHANGES, Prepared, prepare
 from lading.engine.embedded.probe import HostLevel, find_level
 from lading.engine.embedded.remove import remove_tree
 from lading.engine.embedded.report import read_to_end
@@ -159,10 +160,20 @@ class EmbeddedEngine:
         folder.write("spec.json", spec_as_json(spec, prepared))
         return prepared
 
-    def run_attached(self, spec: RunSpec, *, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> RunStatus:
+    def run_attached(
+        self,
+        spec: RunSpec,
+        *,
+        stdin: int = 0,
+        stdout: int = 1,
+        stderr: int = 2,
+        take_changes: Callable[[RunStatus, Path], None] | None = None,
+    ) -> RunStatus:
         """Run to the end on the caller's streams; with `spec.terminal` on a terminal of its own.
 
-        Signals that reach the caller meanwhile are passed on. Raises EngineError, StoreError, DigestMismatch.
+        Signals that reach the caller meanwhile are passed on. `take_changes` is given what was written to the
+        root, as overlayfs keeps it, before it is thrown away; only the level namespaces can do that, on a
+        store that an overlay can be written to. Raises EngineError, StoreError, DigestMismatch.
         """
         check_spec(spec)
         self.sweep()
@@ -172,6 +183,8 @@ class EmbeddedEngine:
         if lock is None:
             raise EngineError(f"the run {spec.run_id} is running already")
         try:
+            if take_changes is not None:
+                self._refuse_without_changes()
             host, prepared = self._prepare_attached(spec, folder)
             with holding_signals():
                 prepared, container = self._start_attached(
@@ -183,13 +196,32 @@ class EmbeddedEngine:
                     if container.master is not None:
                         link = TerminalLink(container.master, stdin, stdout)
                     with raw_terminal(stdin) if link is not None else contextlib.nullcontext():
-                        return watch(spec, prepared, container, terminal=link).attend()
+                        status = watch(spec, prepared, container, terminal=link).attend()
                 finally:
                     prepared.leases.close()
+            if take_changes is not None:
+                take_changes(status, folder.scratch / CHANGES)
+            return status
         finally:
             clean(folder)
             remove_tree(folder.path)
             os.close(lock)
+
+    def _refuse_without_changes(self) -> None:
+        host = self._host_level()
+        if host.level is not Level.NAMESPACES:
+            raise EngineError(
+                f"the changes of a command can be kept at level namespaces only; this host has {host.level}:"
+                f" {host.reason}",
+                hints=(host.remedy,) if host.remedy else (),
+            )
+        if not host.disk_scratch:
+            raise EngineError(
+                "the changes of a command cannot be kept: the store lies on a file system that no overlay can"
+                " be written to",
+                place=str(self._store.root),
+                hints=("export LADING_HOME=/a/folder/on/ext4/or/xfs",),
+            )
 
     def exec_in(
         self,

@@ -30,6 +30,8 @@ from lading.errors import EngineError
 from lading.store.atomic import store_errors
 from lading.store.store import Store
 
+CHANGES = "scratch/upper"
+"""In a run's scratch folder: what it wrote to its root, in overlayfs' own form."""
 _ACCOUNT_FILE_BYTES = 1 << 20
 _PER_NAMESPACE_LIMITS = (5, 14)
 """Since this kernel RLIMIT_NPROC counts the processes of one user namespace, not all of a user's."""

@@ -34,6 +34,12 @@ def compressed_member(data: bytes) -> bytes:
     return b"%s%s%s" % (MEMBER_HEAD, stream, trailer(isal_zlib.crc32(data), len(data)))
 
 
+def stored_member(data: bytes) -> bytes:
+    """One member holding `data` as it is: for what would not get smaller."""
+    blocks = b"".join(stored_blocks(data, last=True))
+    return b"%s%s%s" % (MEMBER_HEAD, blocks, trailer(isal_zlib.crc32(data), len(data)))
+
+
 def stored_blocks(chunk: Buffer, *, last: bool) -> Iterator[Buffer]:
     """`chunk` as DEFLATE stored blocks (RFC 1951 §3.2.4); `last` marks the end of the stream."""
     view = memoryview(chunk)

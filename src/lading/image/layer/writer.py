@@ -14,7 +14,14 @@ from typing import Any
 
 from lading.errors import ProjectError
 from lading.image.layer import tar
-from lading.image.layer.framing import MEMBER_HEAD, Buffer, compressed_member, stored_blocks, trailer
+from lading.image.layer.framing import (
+    MEMBER_HEAD,
+    Buffer,
+    compressed_member,
+    stored_blocks,
+    stored_member,
+    trailer,
+)
 from lading.image.layer.recipe import CHUNK_BYTES
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.oci.digest import DiffId, Digest
@@ -119,6 +126,29 @@ class LayerWriter:
             self._tar.update(chunk)
             self._emit(compressed_member(chunk))
         self._end(path, mode, len(content), hashlib.sha256(content).hexdigest(), start)
+
+    def stream(
+        self, path: str, chunks: Iterable[bytes], *, mode: int, size_bytes: int, compress: bool = True
+    ) -> str:
+        """A file that is not held in memory whole; returns the sha256 hex of its content.
+
+        `chunks` are CHUNK_BYTES long but for the last, and `size_bytes` in all, else the layer is no archive:
+        raises ProjectError. Compressed, the bytes are those of `file`.
+        """
+        self._begin(path, mode, size_bytes, 0, 0)
+        start = self._position
+        content_hash = hashlib.sha256()
+        seen = 0
+        for chunk in chunks:
+            seen += len(chunk)
+            content_hash.update(chunk)
+            self._tar.update(chunk)
+            self._emit(compressed_member(chunk) if compress else stored_member(chunk))
+        if seen != size_bytes:
+            raise ProjectError(f"/{path} changed its size while it was read", hints=("run the build again",))
+        digest = content_hash.hexdigest()
+        self._end(path, mode, size_bytes, digest, start)
+        return digest
 
     def relocate(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 from lading.image.model import Image
 from lading.image.output.purl import debian_purl, interpreter_purl, wheel_purl
 from lading.image.output.sbom import selected
+from lading.image.spec import OPEN_STEP
 from lading.lock.model import LockedVariant
 from lading.oci.json import canonical_json
 
@@ -68,7 +69,11 @@ def make_provenance(image: Image, variant: LockedVariant, maker: Maker) -> bytes
                     "platform": image.platform,
                     "lock": {"digest": {"sha256": image.lock_digest.hex}},
                 },
-                "internalParameters": {"layers": [layer.key for layer in image.layers], **_builds(variant)},
+                "internalParameters": {
+                    "layers": [layer.key for layer in image.layers],
+                    **_builds(variant),
+                    **_marks(image),
+                },
                 "resolvedDependencies": [*_source(maker), *dependencies],
             },
             "runDetails": _run_details(maker),
@@ -95,6 +100,12 @@ def _builds(variant: LockedVariant) -> dict[str, Any]:
         if build.sha256 is not None
     ]
     return {"builds": rows} if rows else {}
+
+
+def _marks(image: Image) -> dict[str, list[str]]:
+    """Steps that used the network: what they fetched is named nowhere."""
+    steps = [layer.title for layer in image.layers if layer.kind == OPEN_STEP]
+    return {"notReproducible": steps} if steps else {}
 
 
 def _source(maker: Maker) -> list[dict[str, Any]]:
