@@ -391,7 +391,7 @@ def test_an_idle_server_ends_well_on_a_signal(tmp_path: Path, number: int) -> No
 
 
 def test_a_drain_finishes_what_is_in_flight_and_refuses_what_is_new(tmp_path: Path) -> None:
-    process = Process(tmp_path, "--concurrency", "50", STAND_IN_RUN_SECONDS="0.6")
+    process = Process(tmp_path, "--concurrency", "50", STAND_IN_RUN_SECONDS="3")
     process.wait_for("ready")
     busy = [process.connection() for _ in range(50)]
     kept = process.connection()
