@@ -58,11 +58,17 @@ class Scene:
         shutil.copytree(self.project, copy.project)
         return copy
 
-    def lading(self, *arguments: str, strace: Sequence[str] = (), check: bool = True) -> str:
+    def lading(self, *arguments: str, strace: Sequence[str] = ()) -> str:
         """Standard output of one command in the project."""
+        return self._tool(strace)(*arguments, cwd=self.project).stdout
+
+    def killed(self, *arguments: str, strace: Sequence[str]) -> bool:
+        """Whether the command came to a bad end under `strace`, which shares the signal that ended it."""
+        return self._tool(strace)(*arguments, cwd=self.project, check=False).returncode != 0
+
+    def _tool(self, strace: Sequence[str]) -> Tool:
         program = str(Path(sys.executable).parent / "lading")
-        tool = Tool(prefix=(*strace, program), env={"LADING_HOME": str(self.store)})
-        return tool(*arguments, cwd=self.project, check=check).stdout
+        return Tool(prefix=(*strace, program), env={"LADING_HOME": str(self.store)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +95,19 @@ def spread_points(trace: str, count: int) -> list[Point]:
 def kill_everywhere(
     scene: Scene, command: Sequence[str], count: int, result: Callable[[Scene], str], tmp_path: Path
 ) -> int:
-    """Kill `command` at up to `count` points, each on a fresh copy of `scene`; how many it were.
+    """Kill `command` at up to `count` points, each on a fresh copy of `scene`; how often it really died.
 
     After each kill the store verifies, nothing is left mounted, and `command` run again gives the `result` of
     a run that nobody disturbed.
     """
-    strace = (require("strace", "strace"), "-f", "--seccomp-bpf", "-qq")
+    strace = (require("strace", "strace"), "-f", "-qq")
     first = scene.copied(tmp_path / "undisturbed")
     trace = tmp_path / "trace"
     first.lading(*command, strace=(*strace, "-o", str(trace), "-e", f"trace={','.join(CHANGING)}"))
     expected = result(first)
     points = spread_points(trace.read_text(errors="replace"), count)
+
+    died: list[Point] = []
 
     def check(numbered: tuple[int, Point]) -> str | None:
         number, point = numbered
@@ -107,7 +115,8 @@ def kill_everywhere(
         broken = scene.copied(folder)
         inject = f"inject={point.name}:signal=KILL:when={point.number}"
         flags = (*strace, "-o", "/dev/null", "-e", f"trace={point.name}", "-e", inject)
-        broken.lading(*command, strace=flags, check=False)
+        if broken.killed(*command, strace=flags):
+            died.append(point)
         try:
             assert str(folder) not in Path("/proc/self/mountinfo").read_text(), "something is left mounted"
             broken.lading("store", "verify")
@@ -121,7 +130,7 @@ def kill_everywhere(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         failures = [text for text in pool.map(check, enumerate(points)) if text is not None]
     assert failures == []
-    return len(points)
+    return len(died)
 
 
 @pytest.fixture(scope="module")
@@ -170,23 +179,23 @@ def image_digest(scene: Scene) -> str:
 
 
 def lock_text(scene: Scene) -> str:
-    return (scene.project / "lading.lock").read_text()
+    """The lock without when its mirror's indexes were signed: a mirror may move on between two locks."""
+    lines = (scene.project / "lading.lock").read_text().splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("date = ", "release_sha256 = ")))
 
 
 @pytest.mark.catalogue("S13")
 def test_lock(template: Scene, tmp_path: Path) -> None:
-    """Killed while locking, indexes not yet fetched: the next lock is the same to the byte."""
-    lock = kill_everywhere(
-        template, ("lock",), 30, lambda s: (s.project / "lading.lock").read_text(), tmp_path
-    )
-    assert lock >= 20
+    """Killed while locking, indexes not yet fetched: the next lock says the same."""
+    lock = kill_everywhere(template, ("lock",), 30, lock_text, tmp_path)
+    assert lock >= 25
 
 
 @pytest.mark.catalogue("S01", "S02", "S03", "S04", "S05", "S06", "S07", "S08", "S09", "S10", "S11", "S13")
 def test_layers_and_assembly(locked: Scene, tmp_path: Path) -> None:
     """Killed while writing layers, config, manifest and the ledger: the next build has the same digest."""
     build = ("build", "--locked", "--workers", "1")
-    assert kill_everywhere(locked, build, 110, image_digest, tmp_path) == 110
+    assert kill_everywhere(locked, build, 110, image_digest, tmp_path) >= 100
 
 
 @pytest.fixture(scope="module")
@@ -205,14 +214,14 @@ def half_unpacked(template: Scene, locked: Scene, tmp_path_factory: pytest.TempP
 def test_extraction(half_unpacked: Scene, tmp_path: Path) -> None:
     """Killed while unpacking and starting: the next run works and leaves nothing mounted."""
     run = ("run", "--locked", "--", "python", "main.py")
-    assert kill_everywhere(half_unpacked, run, 120, lambda scene: scene.lading(*run), tmp_path) == 120
+    assert kill_everywhere(half_unpacked, run, 120, lambda scene: scene.lading(*run), tmp_path) >= 110
 
 
 @pytest.mark.catalogue("S12", "S13")
 def test_collection(cluttered: Scene, tmp_path: Path) -> None:
     """Killed while collecting: what is needed is still there, and the image is the same."""
     collect = ("store", "gc", "--keep", "0")
-    assert kill_everywhere(cluttered, collect, 60, image_digest, tmp_path) == 60
+    assert kill_everywhere(cluttered, collect, 60, image_digest, tmp_path) >= 55
 
 
 def test_points_are_spread() -> None:
@@ -226,8 +235,8 @@ def test_points_are_spread() -> None:
 
 
 def test_strace_is_the_one_that_can_inject() -> None:
-    """The tests above would pass without killing anybody if strace ignored `inject`."""
+    """With `--seccomp-bpf` strace 6.1 follows children and never injects, so that flag is not used."""
     strace = require("strace", "strace")
-    flags = ["-qq", "-o", "/dev/null", "-e", "trace=write", "-e", "inject=write:signal=KILL:when=1"]
-    done = subprocess.run([strace, *flags, "echo", "alive"], capture_output=True, check=False)
+    flags = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=write", "-e", "inject=write:signal=KILL:when=1"]
+    done = subprocess.run([strace, *flags, "/bin/echo", "alive"], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (-9, b"")
