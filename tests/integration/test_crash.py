@@ -221,7 +221,7 @@ def test_extraction(half_unpacked: Scene, tmp_path: Path) -> None:
 def test_collection(cluttered: Scene, tmp_path: Path) -> None:
     """Killed while collecting: what is needed is still there, and the image is the same."""
     collect = ("store", "gc", "--keep", "0")
-    assert kill_everywhere(cluttered, collect, 60, image_digest, tmp_path) >= 55
+    assert kill_everywhere(cluttered, collect, 75, image_digest, tmp_path) >= 70
 
 
 def test_points_are_spread() -> None:
