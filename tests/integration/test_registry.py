@@ -212,14 +212,16 @@ def test_sbom_and_provenance_are_found_beside_the_image(lading: Tool, registry: 
 
 
 def test_two_pushes_at_once_both_arrive(lading: Tool, registry: str, project: Folder) -> None:
+    """And no large layer is sent twice, whether it is mounted or uploaded."""
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(
             lambda tag: push(lading, f"{registry}/team/twice:{tag}", project.path), ("1", "2")
         )
     assert one["digest"] == two["digest"] == project.digest
-    sent = one["pushed"]["uploaded_bytes"] + one["pushed"]["mounted_bytes"]
-    sent += two["pushed"]["uploaded_bytes"] + two["pushed"]["mounted_bytes"]
-    assert sent < 2 * sum(layer["size_bytes"] for layer in one["layers"])
+    sent_bytes = one["pushed"]["uploaded_bytes"] + two["pushed"]["uploaded_bytes"]
+    sizes = [layer["size_bytes"] for layer in one["layers"]]
+    # What is small is not worth a lock, so both may send it; the documents beside the image too.
+    assert sent_bytes <= sum(size if size > 4 << 20 else 2 * size for size in sizes) + 1_000_000
 
 
 @pytest.fixture(scope="module")
