@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -105,11 +106,9 @@ def test_self_contained_wheels_are_so(tmp_path: Path, environment: dict[str, str
         for wheel in lock.variants[0].wheels
         if is_self_contained(wheel.name) and wheel.size_bytes <= _LARGEST_BYTES
     )
-    with open_sources(
-        project,
-        build_context(Session(environment=environment, stdout=sys.stdout, stderr=sys.stderr)),
-        offline=False,
-    ) as sources:
+    session = Session(environment=environment, stdout=sys.stdout, stderr=sys.stderr)
+    context = build_context(session, argparse.Namespace(allow_unisolated_builds=False))
+    with open_sources(project, context, offline=False) as sources:
         found = read_needs(wheels, store=store, open_wheel=sources.open_wheel)
     unmet = [
         need
