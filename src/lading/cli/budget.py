@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -131,14 +130,11 @@ def _against(session: Session, image: Image, text: str) -> Comparison:
 
 
 def _find(session: Session, reference: Any, platform: str) -> Any:
-    from lading.fetch.http import Fetcher
     from lading.oci.platform import Platform
-    from lading.registry.client import Registry
+    from lading.registry.client import open_registry
     from lading.registry.pull import find_image
 
-    fetcher = Fetcher(staging=session.store.staging, environment=session.environment)
-    with contextlib.closing(fetcher):
-        registry = Registry(name=reference.registry, fetcher=fetcher, environment=session.environment)
+    with open_registry(reference.registry, session.store, session.environment) as registry:
         return find_image(registry, reference, Platform.parse(platform), session.store)
 
 

@@ -90,10 +90,9 @@ def _in_store(text: str, session: Session) -> Digest | None:
 
 
 def _pulled(text: str, session: Session) -> Digest:
-    from lading.fetch.http import Fetcher
     from lading.oci.digest import Digest
     from lading.oci.reference import Reference
-    from lading.registry.client import Registry
+    from lading.registry.client import open_registry
     from lading.registry.pull import find_image, pull_layers
 
     try:
@@ -108,9 +107,7 @@ def _pulled(text: str, session: Session) -> Digest:
     if known is not None and session.store.blobs.has(Digest(known["digest"])):
         return Digest(known["digest"])
     store = session.store
-    fetcher = Fetcher(staging=store.staging, environment=session.environment)
-    with contextlib.closing(fetcher), store.using():
-        registry = Registry(name=reference.registry, fetcher=fetcher, environment=session.environment)
+    with open_registry(reference.registry, store, session.environment) as registry, store.using():
         image = find_image(registry, reference, platform, store)
         total_bytes = sum(layer.size_bytes for layer in image.manifest.layers)
         with session.printer.progress(f"pulling {reference}", total_bytes) as phase:

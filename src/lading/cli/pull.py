@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import platform as host
 from typing import TYPE_CHECKING
 
@@ -40,11 +39,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def execute(options: argparse.Namespace, session: Session) -> int:
-    from lading.fetch.http import Fetcher
     from lading.image.output.archive import NamedManifest
     from lading.image.output.layout import Output
     from lading.oci.platform import Platform, host_platform
-    from lading.registry.client import Registry
+    from lading.registry.client import open_registry
     from lading.registry.pull import find_image, pull_layers
 
     reference = _parse(options.reference)
@@ -52,9 +50,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     check_outputs(outputs)
     platform = Platform.parse(options.platform) if options.platform else host_platform(host.machine())
     store = session.store
-    fetcher = Fetcher(staging=store.staging, environment=session.environment)
-    with contextlib.closing(fetcher), store.using():
-        registry = Registry(name=reference.registry, fetcher=fetcher, environment=session.environment)
+    with open_registry(reference.registry, store, session.environment) as registry, store.using():
         image = find_image(registry, reference, platform, store)
         total_bytes = sum(layer.size_bytes for layer in image.manifest.layers)
         with session.printer.progress(f"pulling {reference}", total_bytes) as phase:

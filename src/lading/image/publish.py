@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from lading.errors import UsageError
-from lading.fetch.http import Fetcher
 from lading.image.model import Image
 from lading.image.output.archive import platform_index
 from lading.image.output.attach import Attachments
@@ -27,7 +26,7 @@ from lading.oci.digest import Digest
 from lading.oci.manifest import MEDIA_MANIFEST, Descriptor
 from lading.oci.reference import Reference
 from lading.project.model import Project
-from lading.registry.client import Registry
+from lading.registry.client import Registry, open_registry
 from lading.registry.push import Moved, Push, push_attachment
 
 _AT_ONCE = 8
@@ -155,10 +154,10 @@ def open_pusher(
     destination: Reference, project: Project, context: BuildContext, options: BuildOptions
 ) -> Iterator[Pusher]:
     """Connections are closed at the end."""
-    fetcher = Fetcher(staging=context.store.staging, environment=context.environment, offline=options.offline)
-    with contextlib.closing(fetcher):
+    name, store = destination.registry, context.store
+    with open_registry(name, store, context.environment, offline=options.offline) as registry:
         yield Pusher(
-            registry=Registry(name=destination.registry, fetcher=fetcher, environment=context.environment),
+            registry=registry,
             destination=destination,
             project=project,
             context=context,

@@ -6,6 +6,7 @@ anyone sees it. Nothing here decides what to transfer, or in which order.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,7 @@ from lading.registry.documents import (
     read_manifest,
     reworded,
 )
+from lading.store import Store
 
 if TYPE_CHECKING:
     from requests import Response
@@ -315,6 +317,16 @@ class Registry:
     def _drain(self, response: Response) -> None:
         """Read the little that follows, so that the connection can be used again."""
         self.fetcher.read_whole(response, _SMALL_BYTES)
+
+
+@contextlib.contextmanager
+def open_registry(
+    name: str, store: Store, environment: Mapping[str, str], *, offline: bool = False
+) -> Iterator[Registry]:
+    """The registry `name`; its connections are closed at the end."""
+    fetcher = Fetcher(staging=store.staging, environment=environment, offline=offline)
+    with contextlib.closing(fetcher):
+        yield Registry(name=name, fetcher=fetcher, environment=environment)
 
 
 def _end(last: int) -> int:

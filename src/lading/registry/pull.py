@@ -10,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lading.errors import DigestMismatch, FetchFailed
-from lading.fetch.http import Fetcher
 from lading.fetch.transport import HttpStatus
 from lading.oci.digest import Digest
 from lading.oci.manifest import Descriptor, ImageConfig, Manifest
 from lading.oci.platform import Platform
 from lading.oci.reference import Reference
-from lading.registry.client import LARGEST_MANIFEST_BYTES, Registry
+from lading.registry.client import LARGEST_MANIFEST_BYTES, Registry, open_registry
 from lading.registry.documents import FetchedManifest, check_descriptors, reworded
 from lading.registry.placement import note_repository
 from lading.store import Store
@@ -134,9 +133,7 @@ def fetch_layers(
     offline: bool,
 ) -> None:
     """Put these layers into the store. Raises HttpStatus, FetchFailed, DigestMismatch, StoreError."""
-    fetcher = Fetcher(staging=store.staging, environment=environment, offline=offline)
-    with contextlib.closing(fetcher):
-        registry = Registry(name=reference.registry, fetcher=fetcher, environment=environment)
+    with open_registry(reference.registry, store, environment, offline=offline) as registry:
         _fetch_all(registry, reference.repository, layers, store, lambda size_bytes: None)
 
 

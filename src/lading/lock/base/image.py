@@ -6,20 +6,18 @@ lock asks the registry for the digest alone.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.parser import HeaderParser
 
 from lading.errors import FetchFailed, ProjectError
-from lading.fetch.http import Fetcher
 from lading.fetch.transport import HttpStatus
 from lading.lock.base.probe import Probe, is_probed, probe
 from lading.lock.model import LockedBase, LockedBaseLayer
 from lading.oci.manifest import MEDIA_LAYER_GZIP, MEDIA_LAYER_TAR
 from lading.oci.platform import Platform
 from lading.oci.reference import Reference
-from lading.registry.client import Registry
+from lading.registry.client import Registry, open_registry
 from lading.registry.pull import RemoteImage, find_image, pull_layers
 from lading.registry.stack import read_stack
 from lading.store import Store
@@ -52,9 +50,7 @@ def find_base(
     Raises ProjectError (no such image, or one that cannot be a base), FetchFailed, DigestMismatch.
     """
     reference = Reference.parse(name)
-    fetcher = Fetcher(staging=store.staging, environment=environment, offline=offline)
-    with contextlib.closing(fetcher):
-        registry = Registry(name=reference.registry, fetcher=fetcher, environment=environment)
+    with open_registry(reference.registry, store, environment, offline=offline) as registry:
         image = _found(registry, reference, platform, store)
         pull_layers(registry, image, store)
     stack = read_stack(store, (layer.digest for layer in image.manifest.layers), is_probed)
