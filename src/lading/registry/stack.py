@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import posixpath
 import tarfile
 import zlib
@@ -19,6 +20,7 @@ from typing import IO, Any, cast
 
 from lading.errors import FetchFailed, UsageError
 from lading.oci.digest import Digest
+from lading.oci.links import resolve_links
 from lading.store import Store
 from lading.store.atomic import store_errors
 
@@ -64,26 +66,14 @@ class Stack:
 
     def resolve(self, path: str) -> str:
         """Where `path` really is, links followed inside this root; a loop ends where it was found."""
-        done: list[str] = []
-        todo = path.split("/")[::-1]
-        links = 0
-        while todo:
-            part = todo.pop()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                del done[-1:]
-                continue
-            done.append(part)
-            entry = self.files.get("/".join(done))
-            if entry is not None and entry.link_target is not None and links < _MOST_LINKS:
-                links += 1
-                if entry.link_target.startswith("/"):
-                    done.clear()
-                else:
-                    done.pop()
-                todo.extend(entry.link_target.split("/")[::-1])
-        return "/".join(done)
+        links = itertools.count()
+
+        def link_at(place: str) -> str | None:
+            entry = self.files.get(place)
+            target = entry.link_target if entry is not None else None
+            return target if target is not None and next(links) < _MOST_LINKS else None
+
+        return resolve_links(path, link_at)
 
     def get(self, path: str) -> StackedFile | None:
         """The entry that `path` leads to."""

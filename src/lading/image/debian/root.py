@@ -7,12 +7,14 @@ folder never replaces a link, nor a link a folder.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import posixpath
 from collections.abc import Callable, Mapping
 
 from lading.errors import PackageRefused
 from lading.image.debian.spool import PackageFile
 from lading.image.layer.tree import EntryKind, TreeEntry
+from lading.oci.links import resolve_links
 
 MERGED_FOLDERS = ("bin", "sbin", "lib", "lib64")
 _MOST_LINKS = 40
@@ -135,28 +137,17 @@ class Root:
 
     def resolve(self, path: str, *, package: str = "an effect") -> str:
         """Where `path` really is, every link followed inside this root; `..` at the top stays there."""
-        done: list[str] = []
-        todo = path.split("/")[::-1]
-        links = 0
-        while todo:
-            part = todo.pop()
-            if part in ("", "."):
-                continue
-            if part == "..":
-                del done[-1:]
-                continue
-            done.append(part)
-            entry = self.entries.get("/".join(done))
-            if entry is not None and entry.kind is EntryKind.SYMLINK and entry.link_target is not None:
-                links += 1
-                if links > _MOST_LINKS:
-                    raise PackageRefused(package, "D-loop", f"the links in {path!r} do not end")
-                if entry.link_target.startswith("/"):
-                    done.clear()
-                else:
-                    done.pop()
-                todo.extend(entry.link_target.split("/")[::-1])
-        return "/".join(done)
+        links = itertools.count()
+
+        def link_at(place: str) -> str | None:
+            entry = self.entries.get(place)
+            if entry is None or entry.kind is not EntryKind.SYMLINK or entry.link_target is None:
+                return None
+            if next(links) >= _MOST_LINKS:
+                raise PackageRefused(package, "D-loop", f"the links in {path!r} do not end")
+            return entry.link_target
+
+        return resolve_links(path, link_at)
 
     def _put(self, entry: TreeEntry, package: str) -> None:
         parent = posixpath.dirname(entry.path)
