@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from benchmarks.docker_side import DockerSide
+from benchmarks.forks import fork_to_exec
 from benchmarks.lading_side import LadingSide
 from benchmarks.places import BENCH, WHEELS
 from benchmarks.report import Row
 from benchmarks.wheels61 import LOCK
 
 _IMPORT = "import torch"
-_CALL = re.compile(r"^\[?(?:pid +)?(?P<pid>\d+)\]? +(?P<time>\d+\.\d+) (?P<call>\w+)\(", re.MULTILINE)
 
 
 def start_rows(lading: LadingSide, docker: DockerSide, rounds: int) -> list[Row]:
@@ -38,9 +35,8 @@ def start_rows(lading: LadingSide, docker: DockerSide, rounds: int) -> list[Row]
     start = _both(rounds * 3, lambda: run("true") * 1000, lambda: docker_run("true") * 1000)
     load = _both(rounds, lambda: run("python", "-c", _IMPORT), lambda: docker_run("python", "-c", _IMPORT))
     own = _both(rounds, lambda: run("python", "-c", _IMPORT), lambda: _seconds([plain, "-c", _IMPORT]))
-    fork = tuple(
-        _fork_to_exec(lading.command("run", "--", "true"), lading, project, store) for _ in range(rounds)
-    )
+    command, environment = lading.command("run", "--", "true"), lading.environment(store)
+    fork = tuple(fork_to_exec(command, "true", cwd=project, env=environment) for _ in range(rounds * 3))
     return [
         _row("run `true`, whole command", "ms", *start, "docker run", "at most 120 ms"),
         _row("fork to exec of `true`", "ms", fork, (), "", "at most 20 ms"),
@@ -84,37 +80,3 @@ def _plain_environment() -> str:
         command += ["--compile-bytecode", "--find-links", str(WHEELS), "--requirements", str(LOCK)]
         subprocess.run(command, check=True)
     return str(python)
-
-
-def _fork_to_exec(command: Sequence[str], lading: LadingSide, project: Path, store: Path) -> float:
-    """Milliseconds between the first clone on the way to `true` and its execve, as the kernel saw them.
-
-    strace stops the processes only at these few calls (seccomp), so the time is nearly undisturbed.
-    """
-    with tempfile.NamedTemporaryFile("r") as trace:
-        calls = "trace=clone,clone3,fork,vfork,execve"
-        strace = ["strace", "-f", "--seccomp-bpf", "-ttt", "-e", calls, "-o", trace.name]
-        env = dict(lading.environment(store))
-        subprocess.run([*strace, *command], cwd=project, env=env, check=True, stdin=subprocess.DEVNULL)
-        return fork_to_exec(trace.read())
-
-
-def fork_to_exec(trace: str) -> float:
-    """Milliseconds from the clone that led to the last execve to that execve. Pure."""
-    births: dict[str, tuple[str, float]] = {}
-    last: tuple[str, float] | None = None
-    clones: list[tuple[str, float]] = []
-    for match in _CALL.finditer(trace):
-        pid, moment, call = match["pid"], float(match["time"]), match["call"]
-        if pid not in births:
-            births[pid] = clones[-1] if clones else (pid, moment)
-        if call == "execve":
-            last = (pid, moment)
-        else:
-            clones.append((pid, moment))
-    assert last is not None, trace
-    pid, moment = last
-    root = next(iter(births))
-    while births[pid][0] != root and births[pid][0] != pid:
-        pid = births[pid][0]
-    return (moment - births[pid][1]) * 1000
