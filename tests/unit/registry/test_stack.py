@@ -63,7 +63,9 @@ def test_names_cannot_leave_the_root(tmp_path: Path) -> None:
     assert contents(found) == {"etc/passwd": b"1", "etc/group": b"2"}
 
 
-@pytest.mark.parametrize("content", [b"", b"no tar at all" * 99, gzip.compress(b"x" * 600)])
+@pytest.mark.parametrize(
+    "content", [b"", b"no tar at all" * 99, gzip.compress(b"x" * 600)], ids=["nothing", "words", "gzip"]
+)
 def test_what_is_no_tar_is_refused(tmp_path: Path, content: bytes) -> None:
     store = Store.open({"LADING_HOME": str(tmp_path)})
     with pytest.raises(FetchFailed, match="cannot be read"):
