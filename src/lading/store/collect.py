@@ -29,6 +29,7 @@ from lading.store.store import Store
 
 STAGING_GRACE_SECONDS = 3600
 """A dead writer's file is kept this long: its pid may be alive in a container that shares the store."""
+_PASSING_LOCKS = ("pull-", "upload-", "wheel-")
 _MAX_DOCUMENT_BYTES = 8 << 20
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _STAGING_NAME = re.compile(r"(\d+)-[0-9a-f]+")
@@ -134,6 +135,7 @@ class _Collection:
         trees = self._remove_trees()
         toolchains = self._remove_toolchains()
         staging = self._sweep_staging()
+        self._remove_locks()
         return Collected(
             blobs=tuple(blobs),
             records=tuple(records),
@@ -208,6 +210,14 @@ class _Collection:
             else:
                 self._remove(path)
         return removed
+
+    def _remove_locks(self) -> None:
+        """Of blobs on their way in or out, and of wheels in the making: one file each, else for ever."""
+        for path in entries(self._store.root / "locks"):
+            if path.name.startswith(_PASSING_LOCKS):
+                with file_lock(path, blocking=False) as held:
+                    if held:
+                        self._remove(path)
 
     def _remove(self, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
