@@ -117,6 +117,17 @@ def test_a_detached_run_and_what_is_executed_in_it_have_the_gpu(world: World) ->
         world.perform(do="stop", run_id=spec["run_id"], grace=0)
 
 
+def test_a_second_run_takes_the_gpu_that_no_run_holds(world: World) -> None:
+    """Memory in use does not tell yet: the first has only just started."""
+    first = world.spec(("sleep", "30"), gpus={"count": 1})
+    assert "handle" in world.perform(do="submit", spec=first).answer
+    try:
+        assert world.sh("echo $CUDA_VISIBLE_DEVICES", gpus={"count": 1}).out.split() == [uuid(0)]
+    finally:
+        world.perform(do="stop", run_id=first["run_id"], grace=0)
+    assert world.sh("echo $CUDA_VISIBLE_DEVICES", gpus={"count": 1}).out.split() == [uuid(1)]
+
+
 def test_more_than_there_is_is_refused_and_leaves_nothing(world: World) -> None:
     done = world.sh("true", gpus={"count": 3})
     assert "3 GPUs were asked for, and this host has 2" in done.answer["error"]

@@ -19,10 +19,15 @@ _TO_CPU = "to run on the CPU: remove `gpus` from the task"
 
 
 def choose_gpus(
-    request: GpuRequest, host: HostGpus, environment: Mapping[str, str], *, place: str | None = None
+    request: GpuRequest,
+    host: HostGpus,
+    environment: Mapping[str, str],
+    *,
+    taken: frozenset[str] = frozenset(),
+    place: str | None = None,
 ) -> tuple[Gpu, ...]:
-    """The GPUs for one run: those that fit, the least used first. Where CUDA_VISIBLE_DEVICES is set, as batch
-    systems do, only those it names.
+    """The GPUs for one run: those that fit, none whose device is `taken` while others are free, the least
+    used first. Where CUDA_VISIBLE_DEVICES is set, as batch systems do, only those it names.
 
     Raises EngineError saying what the host has instead.
     """
@@ -42,7 +47,8 @@ def choose_gpus(
     visible = _visible(host.gpus, environment.get(VISIBLE))
     fitting = [gpu for gpu in visible if _fits(gpu, request.memory_bytes)]
     if len(fitting) >= request.count:
-        return tuple(sorted(sorted(fitting, key=_use)[: request.count], key=lambda gpu: gpu.index))
+        fitting.sort(key=lambda gpu: (gpu.device in taken, *_use(gpu)))
+        return tuple(sorted(fitting[: request.count], key=lambda gpu: gpu.index))
     raise EngineError(
         f"{asked} asked for, and this host has {_offer(visible, request.memory_bytes)}",
         place=place,

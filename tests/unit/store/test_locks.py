@@ -20,8 +20,8 @@ def test_two_never_hold_a_lock_whose_file_its_holders_remove(tmp_path: Path) -> 
             with file_lock(path):
                 inside.append(1)
                 most.append(len(inside))
-                path.unlink()
                 inside.pop()
+                path.unlink()  # the last thing: from here on another may hold a lock of this name
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

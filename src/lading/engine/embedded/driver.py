@@ -6,22 +6,17 @@ those of the loaded kernel module. They stand in one folder, in front of whateve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from lading.engine.embedded.plan import ContainerPlan, Place
-from lading.engine.gpus import choose_gpus, gpu_environment
-from lading.engine.nvidia import HostGpus
-from lading.project.model import GpuRequest
+from lading.engine.gpus import gpu_environment
+from lading.engine.nvidia import Gpu, HostGpus
 
 FOLDER = "/lading/nvidia"
 
 
-def with_gpus(
-    plan: ContainerPlan, request: GpuRequest, host: HostGpus, caller: Mapping[str, str]
-) -> ContainerPlan:
-    """`plan` with the GPUs of `request`. Raises EngineError where the host cannot give them."""
-    gpus = choose_gpus(request, host, caller)
+def with_gpus(plan: ContainerPlan, gpus: tuple[Gpu, ...], host: HostGpus) -> ContainerPlan:
+    """`plan` with these `gpus` of `host`."""
     devices = {f"nvidia{gpu.index}": gpu.device for gpu in gpus} | dict(host.devices or {})
     files = {f"lib/{name}": path for name, path in (host.libraries or {}).items()}
     files |= {f"bin/{name}": path for name, path in (host.programs or {}).items()}

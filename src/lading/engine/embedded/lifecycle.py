@@ -138,6 +138,7 @@ def _supervise(spec: RunSpec, prepared: Prepared, folder: ContainerFolder, tell:
     watch_run.stops_at_once = True
     watch_run.read_grace = lambda: _grace(spec, folder)
     status = watch_run.attend()
+    prepared.leases.release_gpus()
     folder.write("state.json", status_as_json(status))
     with contextlib.suppress(LadingError):
         clean(folder)

@@ -67,6 +67,7 @@ def prepare(store: Store, spec: RunSpec, host: HostLevel, caller: Mapping[str, s
         group = make_group(spec.run_id, spec.limits)
         enforced_by = _enforcers(spec, host, group)
         plan = _plan(spec, host, account, enforced_by, caller, (folder, root, len(trees)))
+        plan = _fitted(plan, store, spec, caller, leases)
     except BaseException:
         leases.close()
         raise
@@ -96,7 +97,7 @@ def _plan(
     layout: tuple[Path, Path, int],
 ) -> ContainerPlan:
     folder, root, lower_count = layout
-    plan = ContainerPlan(
+    return ContainerPlan(
         run_id=spec.run_id,
         level=host.level,
         user_namespace=host.user_namespace,
@@ -122,12 +123,20 @@ def _plan(
         terminal=spec.terminal,
         etc_files=etc_files(spec, _host_network_files() if spec.network else {}),
     )
+
+
+def _fitted(
+    plan: ContainerPlan, store: Store, spec: RunSpec, caller: Mapping[str, str], leases: Leases
+) -> ContainerPlan:
+    """With the host's driver, or with the image's paths as they are on this host; mostly as it is."""
     if spec.gpus is not None:
         from lading.engine.embedded.driver import with_gpus  # most runs have none, and start sooner
+        from lading.engine.embedded.gpu_leases import lease_gpus
         from lading.engine.nvidia import find_gpus, nvidia_root
 
-        return with_gpus(plan, spec.gpus, find_gpus(nvidia_root(caller)), caller)
-    if host.level is not Level.PROCESS:
+        found = find_gpus(nvidia_root(caller))
+        return with_gpus(plan, lease_gpus(store, spec.gpus, found, caller, leases), found)
+    if plan.level is not Level.PROCESS:
         return plan
     from lading.engine.embedded.relocate import relocated
 

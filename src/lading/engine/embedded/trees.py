@@ -33,15 +33,28 @@ _FORMAT = 1
 
 
 class Leases:
-    """Trees that the collector must leave alone while this process, or a child of it, lives."""
+    """Trees that the collector leaves alone and GPUs in use, while this process or a child of it lives."""
 
     def __init__(self) -> None:
-        self.descriptors: list[int] = []
+        self.trees: list[int] = []
+        self.gpus: list[int] = []
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        return (*self.trees, *self.gpus)
+
+    def release_gpus(self) -> None:
+        """Before a run is called ended: whoever waited for it may want its GPU."""
+        _close(self.gpus)
 
     def close(self) -> None:
-        for descriptor in self.descriptors:
-            os.close(descriptor)
-        self.descriptors.clear()
+        _close(self.trees)
+        _close(self.gpus)
+
+
+def _close(descriptors: list[int]) -> None:
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 def boot_id() -> str:
@@ -86,7 +99,7 @@ def ensure_folder(
     if leases is None:
         os.close(descriptor)
     else:
-        leases.descriptors.append(descriptor)
+        leases.trees.append(descriptor)
     return final
 
 
