@@ -19,25 +19,35 @@ _FILES = ("-r", "--requirement", "-c", "--constraint")
 
 
 def copy_without_project(
-    path: Path, scratch: Path, names: Mapping[str, str] = MappingProxyType({})
+    path: Path,
+    scratch: Path,
+    names: Mapping[str, str] = MappingProxyType({}),
+    text: str | None = None,
 ) -> tuple[Path, tuple[str, ...]]:
     """The copy of `path` in `scratch`, with all it includes, and the extras of the project it asked for.
 
-    `names` are lines that say only where something is, and the name that stands in their place.
+    `names` are lines that say only where something is, and the name that stands in their place. `text` is
+    given where `path` says the same in another form.
     """
     extras: set[str] = set()
-    copied = _copy(path, scratch, {}, extras, names)
+    copied = _copy(path, scratch, {}, extras, names, text)
     return copied, tuple(sorted(extras))
 
 
 def _copy(
-    path: Path, scratch: Path, done: dict[Path, Path], extras: set[str], names: Mapping[str, str]
+    path: Path,
+    scratch: Path,
+    done: dict[Path, Path],
+    extras: set[str],
+    names: Mapping[str, str],
+    text: str | None = None,
 ) -> Path:
     if path in done:
         return done[path]
-    copied = done[path] = scratch / f"{len(done)}-{path.name}"
+    name = path.name if text is None else f"{path.stem}.txt"  # uv goes by the name
+    copied = done[path] = scratch / f"{len(done)}-{name}"
     lines = []
-    for line in path.read_text("utf-8-sig").splitlines():
+    for line in (path.read_text("utf-8-sig") if text is None else text).splitlines():
         bare = re.sub(r"(^|\s)#.*$", "", line).strip()
         if bare in names:
             wanted = re.search(r"\[[^\]]*\]$", bare)

@@ -52,11 +52,13 @@ def compile_arguments(
     requirements = project.requirements
     if requirements.path is None or requirements.kind is RequirementKind.NONE:
         return ()
-    if requirements.kind is not RequirementKind.REQUIREMENTS:
+    if requirements.kind not in (RequirementKind.REQUIREMENTS, RequirementKind.CONDA):
         return (str(requirements.path), *group_arguments(requirements.path, groups))
-    if requirements.includes_project or lines:
-        copied, extras = copy_without_project(requirements.path, scratch, lines or {})
-    if lines and not requirements.includes_project:
+    text = "\n".join(requirements.conda.lines) if requirements.conda is not None else None
+    is_copied = bool(lines) or text is not None
+    if requirements.includes_project or is_copied:
+        copied, extras = copy_without_project(requirements.path, scratch, lines or {}, text)
+    if is_copied and not requirements.includes_project:
         _refuse_groups(groups, requirements.path)
         return (str(copied),)
     if requirements.includes_project:
@@ -103,11 +105,16 @@ def _refuse_groups(groups: Iterable[str], path: Path) -> None:
 def allowed_hashes(project: Project) -> dict[str, frozenset[str]]:
     """sha256 values by normalized name, as the requirement files pin them with `--hash`."""
     requirements = project.requirements
-    if requirements.kind is not RequirementKind.REQUIREMENTS or requirements.path is None:
-        return {}
     result: dict[str, frozenset[str]] = {}
-    for path in (requirements.path, *requirements.included):
-        for name, hashes in hashes_in(path.read_text()).items():
+    if requirements.conda is not None:
+        texts = ["\n".join(requirements.conda.lines)]
+    elif requirements.kind is RequirementKind.REQUIREMENTS and requirements.path is not None:
+        texts = [requirements.path.read_text()]
+    else:
+        return result
+    texts += [path.read_text() for path in requirements.included]
+    for text in texts:
+        for name, hashes in hashes_in(text).items():
             result[name] = result.get(name, frozenset()) | hashes
     return result
 

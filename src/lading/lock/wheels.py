@@ -356,6 +356,9 @@ class _Resolution:
         except NoWheel:
             raise  # somebody may be able to build it
         except ResolutionFailed as error:
+            if self.request.project.requirements.conda is not None:
+                hint = 'what has another name there, or none: [image.conda] NAME = "its-name", or false'
+                error = ResolutionFailed(error.message, place=error.place, hints=(hint, *error.hints))
             raise _explained(error, self.request.base) from error
 
     def _placeholders(self) -> tuple[str, ...]:

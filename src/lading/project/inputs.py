@@ -87,6 +87,11 @@ def _files(project: Project) -> dict[str, str]:
         return {}
     digests = {}
     paths = [requirements.path, *requirements.included]
+    if requirements.conda is not None:
+        # What it comes to, not its text: its name and channels count for nothing.
+        lines = "\n".join(requirements.conda.lines)
+        digests[requirements.path.name] = hashlib.sha256(lines.encode()).hexdigest()
+        paths = list(requirements.included)
     if (
         requirements.kind in {RequirementKind.UV_LOCK, RequirementKind.PYPROJECT}
         or requirements.includes_project

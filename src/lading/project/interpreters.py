@@ -6,7 +6,7 @@ What is written wins, then `.python-version`, then the newest suite's Python tha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lading.project.keys import PYTHONS, SUITES
 from lading.project.report import Report
@@ -71,18 +71,24 @@ def choose_python(
     place: str,
     requires_place: str,
     report: Report,
+    requires_words: str | None = None,
 ) -> PythonChoice:
-    """Python, base and provider. `place` is of `[image] python`, `requires_place` of `requires-python`."""
-    allowed = _allowed(requires_python, requires_place, report)
+    """Python, base and provider. `place` is of `[image] python`, `requires_place` of `requires-python`.
+
+    `requires_words` is said instead of `requires-python '>=3.11'` where the demand stands elsewhere.
+    """
+    words = requires_words or f"requires-python {requires_python!r}"
+    allowed = _allowed(requires_python, requires_place, words, report)
     if base is not None and not base.startswith("debian:"):
+        if written is None and version_file is None and requires_words and len(allowed) == 1:
+            choice = _on_image(allowed[0], None, base, interpreter or "auto", place, report)
+            return replace(choice, because=words)
         return _on_image(written, version_file, base, interpreter or "auto", place, report)
-    python, because = _python(written, version_file, requires_python, base, allowed)
+    python, because = _python(written, version_file, requires_python and words, base, allowed)
     if python not in allowed and requires_python is not None and allowed:
         where = place if written else ".python-version:1" if version_file else requires_place
-        hint = f"one of {', '.join(allowed)}, or change requires-python"
-        report.add(
-            where, "image.python", f"Python {python} is excluded by requires-python {requires_python!r}", hint
-        )
+        hint = f"one of {', '.join(allowed)}, or change {requires_words or 'requires-python'}"
+        report.add(where, "image.python", f"Python {python} is excluded by {words}", hint)
     suite = _SUITE_OF.get(python, DEFAULT_SUITE)
     chosen_base = base or f"debian:{suite}"
     base_because = "written" if base else _base_because(python, suite)
@@ -103,7 +109,7 @@ def _on_image(
     return PythonChoice(python=python, base=base, interpreter=asked, because=because, base_because="written")
 
 
-def _allowed(requires_python: str | None, place: str, report: Report) -> tuple[str, ...]:
+def _allowed(requires_python: str | None, place: str, words: str, report: Report) -> tuple[str, ...]:
     if requires_python is None:
         return PYTHONS
     try:
@@ -113,7 +119,7 @@ def _allowed(requires_python: str | None, place: str, report: Report) -> tuple[s
         report.add(place, "requires-python", message, 'as in ">=3.11"')
         return PYTHONS
     if not allowed:
-        message = f"{requires_python!r} excludes every Python lading has"
+        message = f"{words.removeprefix('requires-python ')} excludes every Python lading has"
         report.add(place, "requires-python", message, f"allow one of {', '.join(PYTHONS)}")
     return allowed
 
@@ -136,9 +142,9 @@ def _python(
         return DEFAULT_PYTHON, f"the default, as in Debian {DEFAULT_SUITE}"
     with_suite = [python for python in allowed if python in _SUITE_OF]
     if with_suite:
-        return with_suite[-1], f"the newest Debian Python that requires-python {requires!r} allows"
+        return with_suite[-1], f"the newest Debian Python that {requires} allows"
     if allowed:
-        return allowed[-1], f"the newest that requires-python {requires!r} allows"
+        return allowed[-1], f"the newest that {requires} allows"
     return DEFAULT_PYTHON, "the default"
 
 

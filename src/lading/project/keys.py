@@ -5,6 +5,7 @@ A key that is not here is an error to the user; a key that is here is used by la
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ TARGETS = ("train", "serve", "dev")
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 DISTRIBUTION = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_DISTRIBUTION_WITH_EXTRAS = rf"{DISTRIBUTION}(?:\[{DISTRIBUTION}(?:, *{DISTRIBUTION})*\])?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,22 @@ def _check_accelerator(value: object, path: KeyPath, report: Reporter) -> str | 
     if isinstance(value, str) and accelerators.is_accelerator(value):
         return value
     checked: str | None = _ACCELERATOR.check(value, path, report)
+    return checked
+
+
+def _check_conda(value: object, path: KeyPath, report: Reporter) -> dict[str, str | bool] | None:
+    if not isinstance(value, dict):
+        report(path, f"must be a table, not {type_name(value)}", "write [image.conda]")
+        return None
+    checked: dict[str, str | bool] = {}
+    for name, meaning in value.items():
+        if meaning is False:
+            checked[name] = False
+        elif isinstance(meaning, str) and re.fullmatch(_DISTRIBUTION_WITH_EXTRAS, meaning):
+            checked[name] = meaning
+        else:
+            hint = f'{name} = "its-name-there", or {name} = false to leave it out'
+            report((*path, name), "must be a name on the Python index, or false", hint)
     return checked
 
 
@@ -264,6 +282,21 @@ SHARED_KEYS: Mapping[str, Key] = {
     "interpreter": Key(
         _INTERPRETER,
         "Where Python comes from: the suite, the base image, or a standalone build; auto: what fits.",
+    ),
+    "conda": Key(
+        Kind(
+            _check_conda,
+            {
+                "type": "object",
+                "additionalProperties": {
+                    "anyOf": [
+                        {"const": False},
+                        {"type": "string", "pattern": f"^(?:{_DISTRIBUTION_WITH_EXTRAS})$"},
+                    ]
+                },
+            },
+        ),
+        "What packages of environment.yml are called on the Python index; false leaves one out.",
     ),
 }
 SECRET_KEYS: Mapping[str, Key] = {

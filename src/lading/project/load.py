@@ -24,6 +24,7 @@ from lading.project.model import (
     DataSource,
     Finding,
     ImageFile,
+    ImageSettings,
     Project,
     RequirementKind,
     Requirements,
@@ -136,19 +137,25 @@ def _settle(reading: _Reading, environment: Mapping[str, str]) -> tuple[Project,
     """The project, and the ignore file that its rules came from."""
     root, settings, report = reading.root, reading.settings, reading.report
     requirements, findings = find_requirements(
-        root, reading.pyproject, environment, report, reading.written.pyproject_report
+        root,
+        reading.pyproject,
+        environment,
+        report,
+        reading.written.pyproject_report,
+        settings.image.get("conda", {}),
     )
     python, python_findings = _python(reading, requirements)
     frameworks = frameworks_among(requirements.names)
     tasks, task_findings = _tasks(reading)
     serve, serve_findings = _serve(reading, tasks, frameworks)
     data = data_sources(settings.data)
-    image = image_settings(settings.image, python)
+    image = image_settings(settings.image, python, requirements.conda)
     targets = target_settings(image, settings.targets)
     added = [entry for target in targets.values() for entry in target.files]
     code, rules_file = _code(reading, requirements, tasks, data, serve, added)
     _check_groups(reading, requirements)
     check_targets(root, targets, code, report)
+    _check_conda(reading, requirements, targets)
     noted = (*_noted(frameworks, code, rules_file), *_check_paths(reading, tasks, serve, data))
     noted += serve_groups(image, settings.targets)
     name, version = _identity(reading)
@@ -192,20 +199,30 @@ def _python(reading: _Reading, requirements: Requirements) -> tuple[PythonChoice
     requires = requirements.requires_python or (
         reading.pyproject.requires_python if reading.pyproject else None
     )
+    conda = requirements.conda if requirements.conda is not None and requirements.conda.python else None
     choice = choose_python(
         written=written.get("python"),
         version_file=version_file,
-        requires_python=requires,
+        requires_python=conda.python if conda is not None else requires,
         base=written.get("base"),
         interpreter=written.get("interpreter"),
         place=reading.written.report.place(("image", "python")),
-        requires_place=reading.written.pyproject_report.place(("project", "requires-python")),
+        requires_place=(
+            conda.python_place
+            if conda is not None
+            else reading.written.pyproject_report.place(("project", "requires-python"))
+        ),
+        requires_words=conda.python_words if conda is not None else None,
         report=reading.report,
     )
-    return choice, (
+    found = [
         Finding(what="python", value=choice.python or "as in the base", because=choice.because),
         Finding(what="base", value=choice.base, because=choice.base_because),
-    )
+    ]
+    said = requirements.conda
+    if said is not None and said.accelerator is not None and "accelerator" not in written:
+        found.append(Finding(what="accelerator", value=said.accelerator, because=said.accelerator_because))
+    return choice, tuple(found)
 
 
 def _version_file(reading: _Reading) -> str | None:
@@ -310,6 +327,23 @@ def _check_serve(reading: _Reading, tasks: Mapping[str, Task], serve: ServeSetti
     if not known and not (reading.root / serve.model).exists():
         hint = did_you_mean(serve.model, tasks)
         say(("serve", "model"), f"{serve.model!r} is no task, no path and no model:NAME", hint)
+
+
+def _check_conda(reading: _Reading, requirements: Requirements, targets: Mapping[str, ImageSettings]) -> None:
+    own = reading.settings.image.get("conda", {})
+    if requirements.conda is None and not own:
+        return
+    from lading.project.conda.environment import check_environment  # few projects have one
+
+    check_environment(
+        requirements.conda,
+        own,
+        apt=frozenset(name for target in targets.values() for name in target.apt),
+        env={name for target in targets.values() for name in target.env},
+        place=reading.written.report.place(("image", "conda")),
+        file=requirements.path.name if requirements.path else None,
+        report=reading.report,
+    )
 
 
 def _check_groups(reading: _Reading, requirements: Requirements) -> None:

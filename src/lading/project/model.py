@@ -16,6 +16,7 @@ class RequirementKind(StrEnum):
     PYPROJECT = "pyproject"  # PEP 621 [project].dependencies
     UV_LOCK = "uv.lock"  # used as it is, never re-resolved
     PYLOCK = "pylock.toml"  # used as it is, never re-resolved (PEP 751)
+    CONDA = "environment.yml"  # conda's, translated into requirement lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,36 @@ class DirectReference:
     line: str = ""
     """As it stands in the requirements file, without comment; empty where `name` is enough to find it."""
     place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemNeed:
+    """A dependency of an `environment.yml` that is no Python package."""
+
+    name: str
+    packages: tuple[str, ...]
+    """Debian packages with the same programs."""
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaEnvironment:
+    """What an `environment.yml` says, in the words of pip, and what has none."""
+
+    lines: tuple[str, ...] = ()
+    """Of a requirements file; paths in them are relative to the environment.yml."""
+    names: tuple[str, ...] = ()
+    """Conda's, lower-case."""
+    python: str | None = None
+    """Specifiers of its `python`."""
+    python_words: str = ""
+    """As written: `python=3.11 in environment.yml`."""
+    python_place: str = ""
+    accelerator: str | None = None
+    accelerator_because: str = ""
+    system: tuple[SystemNeed, ...] = ()
+    variables: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Environment variables: value, and where it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +92,8 @@ class Requirements:
     """Other requirement files that were seen and not used."""
     direct: tuple[DirectReference, ...] = ()
     """In the order they stand; each is built or fetched before anything is resolved."""
+    conda: CondaEnvironment | None = None
+    """Given for kind CONDA, and for no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +159,8 @@ class ImageSettings:
     """Bytes the image's layers may have at most, packed."""
     max_growth: int | None = None
     """Bytes by which it may outgrow the last build of its target."""
+    conda: Mapping[str, str | bool] = field(default_factory=dict)
+    """Conda package → its name on the Python index, or False to leave it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

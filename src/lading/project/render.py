@@ -57,11 +57,13 @@ def _image(project: Project, detected: Project) -> list[str]:
     if ours != (found.python, found.base, found.interpreter):
         named = zip(("python", "base", "interpreter"), ours, strict=True)
         table |= {key: value for key, value in named if value}  # no python: whatever the base image has
-    if image.accelerators != _IMAGE_DEFAULTS.accelerators:
+    if image.accelerators != found.accelerators:
         table["accelerator"] = image.accelerators
     if image.platforms != _IMAGE_DEFAULTS.platforms:
         table["platform"] = image.platforms
     table |= _target_difference(image, _IMAGE_DEFAULTS)
+    if image.conda:
+        table["conda"] = dict(image.conda)
     lines = _table("image", table)
     for secret in project.allowed_secrets:
         lines += [

@@ -107,6 +107,15 @@ class RequirementLines:
             self._line(line, path, f"{shown}:{number}", constraints_only)
         self._open.pop()
 
+    def read_entry(self, text: str, path: Path, number: int) -> list[str]:
+        """Read `text`, which stands at line `number` of `path` in another file's form; gives its lines."""
+        self._open.append(path)
+        lines = [line for _, line in _logical_lines(text)]
+        for line in lines:
+            self._line(line, path, f"{self._shown(path)}:{number}", constraints_only=False)
+        self._open.pop()
+        return lines
+
     def _shown(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 

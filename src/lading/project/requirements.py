@@ -1,7 +1,9 @@
 """Where a project's dependencies are written: which file is used, and which are not.
 
-`uv.lock` before `pylock.toml` before PEP 621 dependencies before `requirements.txt`: what is locked already
-is never resolved again. Reads files; decides nothing about versions.
+`uv.lock` before `pylock.toml` before PEP 621 dependencies before `requirements.txt` before `environment.yml`:
+what is locked is never resolved again, and what names wheels goes before what names conda's packages. But an
+`environment.yml` whose `pip:` part includes requirements.txt is the larger of the two, and goes before it.
+Reads files; decides nothing about versions.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os.path
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lading.project.direct import BadReference, direct_reference, source_reference
@@ -18,16 +21,15 @@ from lading.project.pyproject import Pyproject, pylock_names
 from lading.project.report import ConfigReport, Report
 from lading.project.requirement_lines import RequirementLines
 
-_OTHERS = {
-    "environment.yml": "conda environments: lading installs wheels",
-    "environment.yaml": "conda environments: lading installs wheels",
-    "Pipfile": "Pipenv",
-    "conda-lock.yml": "conda environments: lading installs wheels",
-}
+_OTHERS = {"Pipfile": "Pipenv", "conda-lock.yml": "a lock of conda's own packages"}
 _REMEDIES = {
     "Pipfile": "pipenv requirements > requirements.txt",
+    "conda-lock.yml": "conda env export --from-history > environment.yml",
 }
-_CONDA_REMEDY = "list the Python packages, one a line, in requirements.txt; others as [image] apt = […]"
+_CONDA = ("environment.yml", "environment.yaml")
+_INCLUDES = re.compile(
+    r"""^\s*-\s*["']?(?:-r|--requirement)[\s=]*(?:\./)?requirements\.txt["']?\s*(?:#.*)?$""", re.MULTILINE
+)
 
 
 def find_requirements(
@@ -36,16 +38,21 @@ def find_requirements(
     environment: Mapping[str, str],
     report: Report,
     pyproject_report: ConfigReport,
+    conda: Mapping[str, str | bool] = MappingProxyType({}),
 ) -> tuple[Requirements, tuple[Finding, ...]]:
-    """The requirements of the project in `root`, and what to say about the choice."""
+    """The requirements of the project in `root`, and what to say about the choice.
+
+    `conda` is `[image.conda]`: what names of an environment.yml mean.
+    """
     present = _present(root, pyproject)
     if not present:
         _only_foreign(root, pyproject, report)
         return Requirements(kind=RequirementKind.NONE, path=None), ()
     kind = present[0]
     path = _path(root, kind)
-    ignored = tuple(_path(root, other) for other in present[1:])
-    findings = [Finding(what="requirements", value=path.name, because=_because(kind, pyproject))]
+    ignored = (*(_path(root, other) for other in present[1:]), *_second_environment(root, path))
+    because = _because(kind, pyproject, includes=RequirementKind.REQUIREMENTS in present)
+    findings = [Finding(what="requirements", value=path.name, because=because)]
     findings += [
         Finding(what="requirements", value=f"{other.name} not used", because=f"{path.name} goes first")
         for other in ignored
@@ -54,6 +61,12 @@ def find_requirements(
     facts: dict[str, Any] = {"kind": kind, "path": path, "ignored": tuple(o for o in ignored if o != path)}
     if kind is RequirementKind.REQUIREMENTS:
         facts |= _from_lines(root, path, environment, report)
+        facts["requires_python"] = pyproject.requires_python if pyproject else None
+    elif kind is RequirementKind.CONDA:
+        said, more = _from_environment(root, path, conda, environment, report)
+        facts |= said
+        facts["ignored"] = tuple(o for o in facts["ignored"] if o not in facts["included"])
+        findings = [findings[0], *(f for f in findings[1:] if _is_ignored(f, facts["ignored"])), *more]
         facts["requires_python"] = pyproject.requires_python if pyproject else None
     elif kind is RequirementKind.PYLOCK:
         facts |= _from_pylock(path, report, pyproject)
@@ -75,17 +88,42 @@ def _present(root: Path, pyproject: Pyproject | None) -> list[RequirementKind]:
         kinds.append(RequirementKind.PYPROJECT)
     if (root / "requirements.txt").is_file():
         kinds.append(RequirementKind.REQUIREMENTS)
+    if (environment := _environment_path(root)).is_file():
+        larger = kinds == [RequirementKind.REQUIREMENTS] and _includes_requirements(environment)
+        kinds.insert(0 if larger else len(kinds), RequirementKind.CONDA)
     if not kinds and pyproject is not None and pyproject.project is not None:
         kinds.append(RequirementKind.PYPROJECT)
     return kinds
 
 
+def _environment_path(root: Path) -> Path:
+    return next((root / name for name in _CONDA if (root / name).is_file()), root / _CONDA[0])
+
+
+def _second_environment(root: Path, used: Path) -> tuple[Path, ...]:
+    second = root / _CONDA[1]
+    both = (root / _CONDA[0]).is_file() and second.is_file()
+    return (second,) if both and used != second else ()
+
+
+def _includes_requirements(environment: Path) -> bool:
+    """Looked at as text: to read the YAML of a file that is not used would cost its parser at every start."""
+    try:
+        return _INCLUDES.search(environment.read_text("utf-8", "replace")) is not None
+    except OSError:
+        return False
+
+
 def _path(root: Path, kind: RequirementKind) -> Path:
+    if kind is RequirementKind.CONDA:
+        return _environment_path(root)
     names = {RequirementKind.PYPROJECT: "pyproject.toml", RequirementKind.REQUIREMENTS: "requirements.txt"}
     return root / names.get(kind, kind.value)
 
 
-def _because(kind: RequirementKind, pyproject: Pyproject | None) -> str:
+def _because(kind: RequirementKind, pyproject: Pyproject | None, *, includes: bool) -> str:
+    if kind is RequirementKind.CONDA and includes:
+        return "it includes requirements.txt"
     if kind in {RequirementKind.UV_LOCK, RequirementKind.PYLOCK}:
         return "it is locked: used as it is, never resolved again"
     if kind is RequirementKind.PYPROJECT:
@@ -110,13 +148,17 @@ def _only_foreign(root: Path, pyproject: Pyproject | None, report: Report) -> No
     for name, why in _OTHERS.items():
         if (root / name).is_file():
             message = f"{name} alone does not say what to install ({why})"
-            report.add(name, "requirements", message, _REMEDIES.get(name, _CONDA_REMEDY))
+            report.add(name, "requirements", message, _REMEDIES[name])
             return
 
 
 def _from_lines(root: Path, path: Path, environment: Mapping[str, str], report: Report) -> dict[str, Any]:
     lines = RequirementLines(root, environment, report)
     lines.read(path)
+    return _facts(lines)
+
+
+def _facts(lines: RequirementLines) -> dict[str, Any]:
     return {
         "included": tuple(lines.included),
         "names": tuple(lines.names),
@@ -125,6 +167,19 @@ def _from_lines(root: Path, path: Path, environment: Mapping[str, str], report: 
         "includes_project": lines.includes_project,
         "direct": tuple(lines.direct),
     }
+
+
+def _from_environment(
+    root: Path, path: Path, conda: Mapping[str, str | bool], environment: Mapping[str, str], report: Report
+) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    from lading.project.conda.environment import read_environment  # few projects have one
+
+    lines, found, findings = read_environment(root, path, conda, environment, report)
+    return {**_facts(lines), "conda": found}, findings
+
+
+def _is_ignored(finding: Finding, ignored: tuple[Path, ...]) -> bool:
+    return any(finding.value == f"{path.name} not used" for path in ignored)
 
 
 def _from_pylock(path: Path, report: Report, pyproject: Pyproject | None) -> dict[str, Any]:

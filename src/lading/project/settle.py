@@ -14,6 +14,7 @@ from lading.project.interpreters import PythonChoice
 from lading.project.keys import TARGETS
 from lading.project.limits import Limits
 from lading.project.model import (
+    CondaEnvironment,
     DataSource,
     Finding,
     GpuRequest,
@@ -27,7 +28,9 @@ SERVING_RUNTIME = ("onnxruntime",)
 """What a serve image holds when nothing else is written: models are served from ONNX."""
 
 
-def image_settings(written: Mapping[str, Any], python: PythonChoice) -> ImageSettings:
+def image_settings(
+    written: Mapping[str, Any], python: PythonChoice, conda: CondaEnvironment | None = None
+) -> ImageSettings:
     """`[image]` with all its defaults filled in."""
     plain = {
         key: value
@@ -36,6 +39,8 @@ def image_settings(written: Mapping[str, Any], python: PythonChoice) -> ImageSet
     }
     if "accelerator" in written:
         plain["accelerators"] = written["accelerator"]
+    elif conda is not None and conda.accelerator is not None:
+        plain["accelerators"] = (conda.accelerator,)
     if "platform" in written:
         plain["platforms"] = written["platform"]
     return ImageSettings(python=python.python, base=python.base, interpreter=python.interpreter, **plain)

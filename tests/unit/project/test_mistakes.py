@@ -12,6 +12,7 @@ import pytest
 from lading.errors import ConfigError
 
 from .added_mistakes import ADDED
+from .conda_mistakes import CONDA
 from .folders import load_folder
 from .mistake_rows import PYPROJECT, TRAIN, Mistake, config, lines, project
 
@@ -416,11 +417,11 @@ REQUIREMENTS = [
         ("a.txt → b.txt → a.txt",),
     ),
     Mistake(
-        "conda",
-        {"environment.yml": "name: x\n"},
-        "environment.yml",
+        "conda-lock",
+        {"conda-lock.yml": "version: 1\n"},
+        "conda-lock.yml",
         "requirements",
-        ("conda", "requirements.txt"),
+        ("conda", "--from-history"),
     ),
     Mistake("pipenv", {"Pipfile": ""}, "Pipfile", "requirements", ("pipenv requirements",)),
     project(
@@ -515,7 +516,7 @@ METADATA = [
     ),
     Mistake("pylock", {"pylock.toml": "created-by = 'x'\n"}, "pylock.toml", "lock-version", ("PEP 751",)),
 ]
-MISTAKES = [*SYNTAX, *STRUCTURE, *ADDED, *IMAGE, *TASKS, *SERVE, *REQUIREMENTS, *METADATA]
+MISTAKES = [*SYNTAX, *STRUCTURE, *ADDED, *CONDA, *IMAGE, *TASKS, *SERVE, *REQUIREMENTS, *METADATA]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)

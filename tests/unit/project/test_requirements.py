@@ -61,7 +61,7 @@ def test_pep_621_gives_names_groups_and_what_uv_is_told(tmp_path: Path) -> None:
         (("uv.lock", "pylock.toml", "pyproject.toml", "requirements.txt"), RequirementKind.UV_LOCK, 3),
         (("pylock.toml", "pyproject.toml", "requirements.txt"), RequirementKind.PYLOCK, 2),
         (("pyproject.toml", "requirements.txt"), RequirementKind.PYPROJECT, 1),
-        (("requirements.txt", "environment.yml"), RequirementKind.REQUIREMENTS, 0),
+        (("requirements.txt", "environment.yml"), RequirementKind.REQUIREMENTS, 1),
         (("uv.lock", "requirements.txt"), RequirementKind.REQUIREMENTS, 0),
         ((), RequirementKind.NONE, 0),
     ],
@@ -142,7 +142,7 @@ def test_start_up_needs_no_heavy_module(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib; from lading.project.load import load_project; "
         f"load_project(pathlib.Path({str(tmp_path)!r}), environment={{}}); "
-        "print([m for m in ('packaging', 'pathspec', 'difflib', 'requests') if m in sys.modules])"
+        "print([m for m in ('packaging', 'pathspec', 'difflib', 'requests', 'yaml') if m in sys.modules])"
     )
     import sys
 
