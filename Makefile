@@ -17,9 +17,10 @@ setup: $(VENV)/installed $(VENV)/tools ## lading and its tools, locked and hashe
 demo: $(VENV)/installed ## a folder becomes an image, a training run and a served model that answers
 	$(BIN)/python examples/demo.py examples/digits
 
+# Two files at a time, in their order: the longest come first, and each has engines and stores of its own.
 test: setup ## the whole suite: real engines, the network, root; nothing skipped silently
 	sh tests/services/install.sh
-	$(PYTEST) --forbid-skips
+	$(PYTEST) --forbid-skips --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 25
 
 unit: setup ## the fast tests: no network, no root, no engines
 	$(PYTEST) --forbid-skips tests/unit -m "not slow and not network and not root"
