@@ -6,10 +6,18 @@ The bases are stand-ins, made of Debian's own files in the shapes that images in
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -20,6 +28,8 @@ from services.process import Tool
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.registry, pytest.mark.root]
 
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+SLIM_PYTHON: Layer = {"usr/local/bin/python3": "python3.11"}
 CHECK = """\
 import importlib.metadata, sys
 import numpy, six
@@ -250,3 +260,48 @@ def test_a_base_that_is_not_there_is_named(lading: Tool, registry: str, tmp_path
     project = write_project(tmp_path / "p", f"{registry}/bases/nowhere:1", "six\n")
     done = lading("lock", cwd=project, check=False)
     assert (done.returncode, "is not there" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_the_service_example_answers_on_a_stand_in_for_its_base(
+    bases: Bases, lading: Tool, tmp_path: Path
+) -> None:
+    """examples/service with its `FROM` replaced by a slim image of this registry: FastAPI in a container."""
+    base = bases.push("service", bases.base, bases.python_at("usr/local"), bases.layer(SLIM_PYTHON))
+    folder = tmp_path / "service"
+    shutil.copytree(EXAMPLES / "service", folder, ignore=shutil.ignore_patterns("out", "lading.lock"))
+    settings = folder / "lading.toml"
+    named = 'base = "docker.io/library/python:3.12-slim"'
+    assert named in settings.read_text()
+    settings.write_text(settings.read_text().replace(named, f'base = "{base}"'))
+    lading("build", "--target", "train", cwd=folder)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [*lading.prefix, "run", "api", "--param", f"port={port}"]
+    with subprocess.Popen(command, cwd=folder, env={**os.environ, **lading.env}) as server:
+        try:
+            assert answer(f"{address}/health", server) == {"status": "ready"}
+            body = json.dumps({"text": "what names the layers?"}).encode()
+            asked = Request(f"{address}/closest", body, {"Content-Type": "application/json"})
+            assert "manifest" in str(answer(asked, server)["text"])
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(60)
+
+
+def answer(request: str | Request, server: subprocess.Popen[bytes]) -> dict[str, object]:
+    """What the server says, once it listens."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urlopen(request, timeout=10) as response:
+                said: dict[str, object] = json.load(response)
+                return said
+        except URLError as error:
+            if server.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"the server does not answer: {error}") from error
+            time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
