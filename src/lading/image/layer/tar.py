@@ -14,7 +14,7 @@ REGULAR = b"0"
 HARDLINK = b"1"
 SYMLINK = b"2"
 DIRECTORY = b"5"
-_PAX = b"x"
+PAX = b"x"
 
 _MTIME = b"%011o\0" % MTIME_SECONDS
 _MAGIC = b"ustar\x0000"
@@ -62,7 +62,7 @@ def header(
     if not records:
         return block
     body = b"".join(_pax_record(key, value) for key, value in records)
-    return _block(b"pax", b"", _PAX, 0o644, len(body), b"", 0, 0) + body + padding(len(body)) + block
+    return _block(b"pax", b"", PAX, 0o644, len(body), b"", 0, 0) + body + padding(len(body)) + block
 
 
 def _split(name: bytes) -> tuple[bytes, bytes | None]:
