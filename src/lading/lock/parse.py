@@ -39,7 +39,24 @@ def parse_lock(table: Table) -> Lock:
         layers=tuple(_layer(one) for one in table.tables("layer")),
     )
     table.end()
+    _check_layers(lock.layers)
     return lock
+
+
+def _check_layers(layers: tuple[LockedLayer, ...]) -> None:
+    """One digest is one layer: with another diff ID, size or kind beside it, somebody has written it there.
+
+    Layers of no files are the same bytes, whatever they are of.
+    """
+    known: dict[Digest, LockedLayer] = {}
+    for number, layer in enumerate(layers):
+        other = known.setdefault(layer.digest, layer)
+        if (other.diff_id, other.size_bytes) != (layer.diff_id, layer.size_bytes):
+            raise Damage(
+                f"lock.layer[{number}].digest", "another layer has it too, with another diff ID or size"
+            )
+        if other.kind != layer.kind and not {other.kind, layer.kind} <= _MAY_BE_EMPTY:
+            raise Damage(f"lock.layer[{number}].digest", f"a layer of kind {other.kind} has it too")
 
 
 def _suite(table: Table) -> LockedSuite:
@@ -94,6 +111,7 @@ def _build(table: Table) -> LockedBuild:
     return build
 
 
+_MAY_BE_EMPTY = frozenset({"bytecode", "step"})
 _SOURCE_KINDS = ("sdist", "url", "git", "path", "project")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -104,6 +105,7 @@ def variants(draw: st.DrawFn, accelerator: str) -> LockedVariant:
 @st.composite
 def locks(draw: st.DrawFn) -> Lock:
     keys = sorted(draw(st.sets(HEX, max_size=3)))
+    digests = sorted(draw(st.sets(HEX, min_size=len(keys), max_size=len(keys))))
     return Lock(
         inputs=draw(HEX),
         suites=tuple(
@@ -115,11 +117,11 @@ def locks(draw: st.DrawFn) -> Lock:
             LockedLayer(
                 key=key,
                 kind="wheel",
-                digest=Digest.from_hex(draw(HEX)),
+                digest=Digest.from_hex(digest),
                 diff_id=DiffId.from_hex(draw(HEX)),
                 size_bytes=draw(SIZES),
             )
-            for key in keys
+            for key, digest in zip(keys, digests, strict=True)
         ),
     )
 
@@ -277,3 +279,21 @@ def test_layers_are_added_sorted_and_once() -> None:
 def test_a_layer_that_came_out_differently_is_named() -> None:
     with pytest.raises(DigestMismatch, match="wheel layer 222222222222 came out as sha256:cc"):
         add_layers(add_layers(sample(), [layer("22")]), [layer("22", "cc")])
+
+
+@pytest.mark.parametrize(
+    "changed", [{"diff_id": DiffId.from_hex("3" * 64)}, {"size_bytes": 9}, {"kind": "tail"}]
+)
+def test_one_digest_is_one_layer(changed: dict[str, object]) -> None:
+    """A lock in which somebody gave a layer the digest of another contradicts itself, and is refused."""
+    first = LockedLayer(
+        key="1" * 64,
+        kind="wheel",
+        digest=Digest.from_hex("2" * 64),
+        diff_id=DiffId.from_hex("2" * 64),
+        size_bytes=5,
+    )
+    second = replace(first, key="2" * 64, **changed)  # type: ignore[arg-type]
+    text = write_lock(Lock(inputs="0" * 64, suites=(), variants=(), layers=(first, second)))
+    with pytest.raises(ProjectError, match=r"layer\[1\]\.digest"):
+        read_lock(text, "lading.lock")

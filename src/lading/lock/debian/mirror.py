@@ -123,8 +123,8 @@ def discover_mirrors(environment: Mapping[str, str], suite: str, *, apt: Path = 
 
     Raises OutsideError where neither names an archive.
     """
-    archive = _as_url(environment.get("LADING_DEBIAN_MIRROR"))
-    security = _as_url(environment.get("LADING_DEBIAN_SECURITY_MIRROR"))
+    archive = as_url(environment.get("LADING_DEBIAN_MIRROR"))
+    security = as_url(environment.get("LADING_DEBIAN_SECURITY_MIRROR"))
     if archive is None:
         found, found_security = choose_mirrors(_host_sources(apt), suite)
         archive = found
@@ -145,7 +145,8 @@ def discover_mirrors(environment: Mapping[str, str], suite: str, *, apt: Path = 
     return Mirrors(archive=plain[0] or "", security=plain[1], credentials=credentials)
 
 
-def _as_url(value: str | None) -> str | None:
+def as_url(value: str | None) -> str | None:
+    """A place as it is configured: a URL without a slash at its end, or a folder as a `file:` URL."""
     if not value:
         return None
     if value.startswith(_SCHEMES):
