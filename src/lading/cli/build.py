@@ -129,6 +129,8 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     # A push that nothing else needs the layers for leaves out what the registry has.
     needs_layers = bool(outputs or options.load or options.prove)
     every = with_model(build_options(options, platform=None), project, session)
+    if destination is not None:  # what a build needs and the destination has comes from there
+        every = replace(every, layers_from=(*every.layers_from, destination.name))
     with contextlib.ExitStack() as held:
         pusher = None
         if destination is not None:

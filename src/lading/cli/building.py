@@ -56,6 +56,14 @@ def add_build_options(parser: Parser, *, target: bool = True, platforms: bool = 
         convert=parse_count,
         help="processes that write layers; default: one a processor",
     )
+    parser.option(
+        "--layers-from",
+        variable="LADING_LAYERS_FROM",
+        metavar="HOST/REPOSITORY",
+        repeat=True,
+        convert=parse_repository,
+        help="take layers that the lock names from there, by digest, before any is made",
+    )
     parser.flag("--no-bytecode", variable="LADING_NO_BYTECODE", help="leave compiled bytecode out")
     parser.option(
         "--lenient-wheel",
@@ -90,6 +98,16 @@ def parse_platforms(text: str) -> str:
     """`linux/amd64,linux/arm64`, each once. Raises ArgumentTypeError."""
     words = [parse_platform(word.strip()) for word in text.split(",")]
     return ",".join(dict.fromkeys(words))
+
+
+def parse_repository(text: str) -> str:
+    """`registry.example/team/digits`. Raises ArgumentTypeError."""
+    from lading.image.lenders import parse_lender
+
+    try:
+        return parse_lender(text).name
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(error.message) from error
 
 
 def check_target(project: Project, target: str) -> None:
@@ -133,6 +151,7 @@ def build_options(
         workers=options.workers,
         lenient=frozenset(name.lower().replace("_", "-") for name in options.lenient_wheel),
         compression=Compression(getattr(options, "compression", "gzip")),
+        layers_from=tuple(options.layers_from),
     )
 
 
@@ -210,6 +229,7 @@ class BuildPrinter:
         self._phase: Phase | None = None
         self.written_layers: dict[str, float] = {}
         """Key of each layer that was written → seconds it took."""
+        self.taken_layers: set[str] = set()
 
     def started(self, layers: Sequence[LayerSpec], missing: Sequence[LayerSpec], total_bytes: int) -> None:
         if missing:
@@ -227,6 +247,12 @@ class BuildPrinter:
     def written(self, record: LayerRecord, seconds: float) -> None:
         self.written_layers[record.key] = seconds
 
+    def taking(self, layers: int, size_bytes: int) -> None:
+        self._phase = self._printer.progress(f"taking {format_count(layers, 'layer')}", size_bytes)
+
+    def taken(self, record: LayerRecord, seconds: float) -> None:
+        self.taken_layers.add(record.key)
+
     def table(self, image: Image) -> None:
         """One line a layer: what it is, how large, reused or written; then the sum."""
         self._printer.clear()
@@ -235,6 +261,7 @@ class BuildPrinter:
         for layer, title in zip(image.layers, titles, strict=True):
             seconds = self.written_layers.get(layer.key)
             known = "in registry" if layer.digest in image.absent else "reused"
+            known = "taken" if layer.key in self.taken_layers else known
             state = known if seconds is None else f"written  {format_seconds(seconds)}"
             title = title if len(title) <= width else f"{title[: width - 1]}…"
             kind = f"{layer.kind:<11}"
@@ -243,6 +270,8 @@ class BuildPrinter:
         unpacked = format_size(sum(layer.unpacked_bytes for layer in image.layers))
         written = len(self.written_layers)
         how = f"{written} written" if written else "all reused"
+        if taken := sum(layer.key in self.taken_layers for layer in image.layers):
+            how = f"{taken} taken" + (f", {written} written" if written else "")
         if image.absent:
             how += f", {len(image.absent)} only in the registry"
         else:
@@ -251,6 +280,6 @@ class BuildPrinter:
             f"  {image.tag}  {format_count(len(image.layers), 'layer')} ({how}), {size},"
             f" {format_seconds(image.seconds)}"
         )
-        self.written_layers = {}  # the next image of this build has its own
+        self.written_layers, self.taken_layers = {}, set()  # the next image of this build has its own
         for warning in image.warnings:
             self._printer.warn(warning)

@@ -17,12 +17,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
-from lading.errors import DigestMismatch, LadingError, OutsideError, UsageError
+from lading.errors import DigestMismatch, FetchFailed, LadingError, OutsideError, UsageError
 from lading.image.assemble import assemble, created_time
 from lading.image.built import image_record, load_image
 from lading.image.conflicts import find_conflicts
 from lading.image.foreign import foreign_record
 from lading.image.layer.recompress import MEDIA_TYPES, recompress
+from lading.image.lenders import Lenders
 from lading.image.model import Image, LayerRecord
 from lading.image.plan import Plan
 from lading.image.request import BuildListener, Compression
@@ -40,6 +41,8 @@ from lading.image.spec import (
     StepLayer,
     WheelsLayer,
 )
+from lading.image.taken import take_layers
+from lading.image.unseen import check_unseen
 from lading.image.write import LayerJob, Sources
 from lading.lock.model import Lock, LockedLayer
 from lading.oci.digest import Digest
@@ -67,6 +70,8 @@ class BuildRequest:
     locked: bool = False
     elsewhere: Elsewhere | None = None
     """None: every layer is to be in the store."""
+    lenders: Lenders | None = None
+    """Where layers that the lock names are taken from before they are made."""
     prepare: Callable[[Sequence[LayerSpec]], None] = lambda missing: None
     """Called once with the layers that must be written, before any is."""
 
@@ -90,7 +95,10 @@ def build(
         if known is not None:
             return replace(known, reused=True, seconds=time.monotonic() - started)
         remote = _remote_layers(request, store)
-        records = _layers(request, remote, store, sources, listener)
+        try:
+            records = _layers(request, remote, store, sources, listener)
+        except FetchFailed as error:
+            raise request.lenders.explain(error) if request.lenders is not None else error from None
         _check_against_lock(request, records, listener)
         packed = tuple(recompress(store, record, request.compression) for record in records)
         config, manifest = assemble(
@@ -141,14 +149,10 @@ def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord
     """
     if request.elsewhere is None:
         return {}
-    foreign = [foreign_record(spec) for spec in request.plan.layers if isinstance(spec, ForeignLayer)]
-    locked = {
-        layer.key: layer for layer in (*request.lock.layers, *lockable_layers(foreign, with_foreign=True))
-    }
+    locked = _locked_layers(request)
     specs = {spec.key: spec for spec in request.plan.layers if cached_layer(store, spec) is None}
     there = request.elsewhere([locked[key] for key in specs if key in locked])
     remote = {key for key in specs if key in locked and locked[key].digest in there}
-    media_types = {record.key: record.media_type for record in foreign}
     for key, spec in specs.items():
         if isinstance(spec, BytecodeLayer) and key not in remote:
             remote -= {source.key for source in spec.sources}
@@ -156,6 +160,8 @@ def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord
     for key, spec in reversed(specs.items()):
         if isinstance(spec, StepLayer) and key not in remote:
             remote -= set(spec.below)
+    unseen = [spec for key, spec in specs.items() if key in remote]
+    check_unseen(unseen, request.plan.layers, locked, store)
     return {
         key: LayerRecord(
             key=key,
@@ -166,9 +172,21 @@ def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord
             size_bytes=locked[key].size_bytes,
             unpacked_bytes=0,
             file_count=0,
-            media_type=media_types.get(key),
+            media_type=_media_type(specs[key]),
         )
         for key in remote
+    }
+
+
+def _media_type(spec: LayerSpec) -> str | None:
+    return spec.layer.media_type if isinstance(spec, ForeignLayer) else None
+
+
+def _locked_layers(request: BuildRequest) -> dict[str, LockedLayer]:
+    """By key, what the lock says of layers; a base image's are locked with that image."""
+    foreign = [foreign_record(spec) for spec in request.plan.layers if isinstance(spec, ForeignLayer)]
+    return {
+        layer.key: layer for layer in (*request.lock.layers, *lockable_layers(foreign, with_foreign=True))
     }
 
 
@@ -180,6 +198,8 @@ def _layers(
     listener: BuildListener,
 ) -> tuple[LayerRecord, ...]:
     specs = request.plan.layers
+    absent = [spec for spec in specs if spec.key not in remote and cached_layer(store, spec) is None]
+    take_layers(absent, _locked_layers(request), store, request.lenders, listener)
     known = {spec.key: record for spec in specs if (record := cached_layer(store, spec)) is not None}
     records = {**remote, **known}
     missing = [spec for spec in specs if spec.key not in records]

@@ -39,6 +39,10 @@ class BuildListener(Protocol):
 
     def written(self, record: LayerRecord, seconds: float) -> None: ...
 
+    def taking(self, layers: int, size_bytes: int) -> None: ...
+
+    def taken(self, record: LayerRecord, seconds: float) -> None: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BakedModel:
@@ -68,6 +72,8 @@ class BuildOptions:
     compression: Compression = Compression.GZIP
     model: BakedModel | None = None
     """Goes into a serve image as its uppermost layers."""
+    layers_from: tuple[str, ...] = ()
+    """Repositories that locked layers are taken from, besides the project's own: `HOST/REPOSITORY`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

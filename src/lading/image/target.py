@@ -20,6 +20,7 @@ from lading.fetch.source import ByteSource, LocalFile
 from lading.image.added_files import layers_of, plan_files
 from lading.image.build import BuildRequest, Elsewhere, build, lockable_layers
 from lading.image.code_layer import code_layer, runtime_layer
+from lading.image.lenders import open_lenders
 from lading.image.model import Image
 from lading.image.order import OWN_LAYER_BYTES
 from lading.image.plan import Plan, PlanInputs, make_plan
@@ -38,6 +39,7 @@ from lading.lock.model import (
     LockedBaseLayer,
     LockedInterpreter,
     LockedPackage,
+    LockedSuite,
     LockedVariant,
     LockedWheel,
 )
@@ -211,17 +213,28 @@ def build_target(
     lock = current_lock(project, context, options)
     plan = plan_target(project, lock, options)
     maker = WheelMaker(project, locked_variant(project, lock, options), context, offline=options.offline)
-    request = BuildRequest(
-        plan=plan,
-        lock=lock,
-        lock_digest=lock_identity(lock),
-        workers=options.workers or len(os.sched_getaffinity(0)),
-        compression=options.compression,
-        locked=options.locked,
-        elsewhere=elsewhere if options.compression is Compression.GZIP and not proof else None,
-        prepare=maker.prepare,
+    lenders = open_lenders(
+        (*options.layers_from, *project.image.layers_from),
+        context.store,
+        context.environment,
+        offline=options.offline,
+        warn=context.listener.warned,
     )
-    with open_sources(project, context, offline=options.offline) as opened:
+    with (
+        lenders as open_to_us,
+        open_sources(project, context, offline=options.offline, suites=lock.suites) as opened,
+    ):
+        request = BuildRequest(
+            plan=plan,
+            lock=lock,
+            lock_digest=lock_identity(lock),
+            workers=options.workers or len(os.sched_getaffinity(0)),
+            compression=options.compression,
+            locked=options.locked,
+            elsewhere=elsewhere if options.compression is Compression.GZIP and not proof else None,
+            lenders=open_to_us,
+            prepare=maker.prepare,
+        )
         sources = replace(opened, project_wheel=maker.project_locked)
         image = build(request, context.store, sources, context.environment, context.listener)
         if proof:
@@ -263,15 +276,24 @@ def _with_layers(project: Project, lock: Lock, image: Image) -> Lock:
 
 
 def open_sources(
-    project: Project, context: BuildContext, *, offline: bool
+    project: Project, context: BuildContext, *, offline: bool, suites: tuple[LockedSuite, ...] = ()
 ) -> contextlib.AbstractContextManager[Sources]:
-    """Where this project's bytes come from, for as long as the context is held."""
-    return open_sources_at(project.root, project.requirements.find_links, context, offline=offline)
+    """Where this project's bytes come from, for as long as the context is held.
+
+    `suites` say when packages that the mirror may have dropped were locked.
+    """
+    find_links = project.requirements.find_links
+    return open_sources_at(project.root, find_links, context, offline=offline, suites=suites)
 
 
 @contextlib.contextmanager
 def open_sources_at(
-    folder: Path, find_links: tuple[str, ...], context: BuildContext, *, offline: bool
+    folder: Path,
+    find_links: tuple[str, ...],
+    context: BuildContext,
+    *,
+    offline: bool,
+    suites: tuple[LockedSuite, ...] = (),
 ) -> Iterator[Sources]:
     """As `open_sources`, for what `folder` and its wheel folders configure."""
     store, environment = context.store, context.environment
@@ -295,7 +317,7 @@ def open_sources_at(
     def packages(wanted: tuple[LockedPackage, ...]) -> Mapping[str, Path]:
         from lading.lock.debian import fetch_packages
 
-        return fetch_packages(wanted, store=store, environment=environment, offline=offline)
+        return fetch_packages(wanted, store=store, environment=environment, offline=offline, suites=suites)
 
     def standalone(interpreter: LockedInterpreter) -> Path:
         return _standalone(store, fetcher, interpreter)

@@ -123,6 +123,23 @@ def _check_conda(value: object, path: KeyPath, report: Reporter) -> dict[str, st
     return checked
 
 
+def _check_repository(value: object, path: KeyPath, report: Reporter) -> str | None:
+    checked: str | None = _TEXT.check(value, path, report)
+    if checked is None:
+        return None
+    from lading.oci.reference import Reference
+
+    try:
+        reference = Reference.parse(checked)
+    except ValueError as error:
+        report(path, f"{checked!r} is no repository: {error}", 'write it as "registry.example/team/digits"')
+        return None
+    if reference.tag is not None or reference.digest is not None:
+        report(path, f"{checked!r} names an image, not its repository", f'write "{reference.name}"')
+        return None
+    return reference.name
+
+
 def _suite_hint(word: str) -> str:
     from lading.project.report import nearest
 
@@ -279,6 +296,10 @@ SHARED_KEYS: Mapping[str, Key] = {
         "cpu, cuda or one CUDA release such as cu126. All are locked; one is chosen at build or run.",
     ),
     "platform": Key(list_of(choice(*PLATFORMS), or_one=True), "Platforms that are locked."),
+    "layers_from": Key(
+        list_of(Kind(_check_repository, {"type": "string", "pattern": "^[^@]+$"}), or_one=True),
+        "Repositories of registries that layers in the lock are taken from, by digest, before they are made.",
+    ),
     "interpreter": Key(
         _INTERPRETER,
         "Where Python comes from: the suite, the base image, or a standalone build; auto: what fits.",

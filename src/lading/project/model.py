@@ -161,6 +161,8 @@ class ImageSettings:
     """Bytes by which it may outgrow the last build of its target."""
     conda: Mapping[str, str | bool] = field(default_factory=dict)
     """Conda package → its name on the Python index, or False to leave it out."""
+    layers_from: tuple[str, ...] = ()
+    """Repositories, `HOST/REPOSITORY`, that layers in the lock are taken from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

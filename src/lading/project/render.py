@@ -61,6 +61,8 @@ def _image(project: Project, detected: Project) -> list[str]:
         table["accelerator"] = image.accelerators
     if image.platforms != _IMAGE_DEFAULTS.platforms:
         table["platform"] = image.platforms
+    if image.layers_from:
+        table["layers_from"] = image.layers_from
     table |= _target_difference(image, _IMAGE_DEFAULTS)
     if image.conda:
         table["conda"] = dict(image.conda)
