@@ -33,6 +33,11 @@ BUILDING = (
     ),
     ("LADING_DEBIAN_SECURITY_MIRROR", "the same for `SUITE-security`"),
     (
+        "LADING_DEBIAN_SNAPSHOT",
+        "URL or folder of a server laid out as Debian's snapshot service (it holds `archive/debian/TIME/`): "
+        "where packages come from that the mirror has dropped",
+    ),
+    (
         "LADING_DEBIAN_KEYRING",
         "binary OpenPGP keyring for these archives; else Debian's own, shipped with lading",
     ),
