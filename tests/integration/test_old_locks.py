@@ -26,6 +26,9 @@ LOCK = tomllib.loads((GOLDEN / "oldest-lock/lading.lock").read_text())
 SEEN = ("20260711T150000Z", "20261124T090000Z")
 """When the snapshot server looked: hours after the lock's indexes were signed."""
 
+SNAPSHOT = {name: value for name, value in os.environ.items() if name == "LADING_DEBIAN_SNAPSHOT"}
+"""Of whoever runs the tests: where the lock's packages are once the mirror has dropped them."""
+
 
 @dataclass(kw_only=True)
 class Archives:
@@ -92,7 +95,11 @@ def project(tmp_path: Path) -> Path:
 def full(lading: Tool, warm_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which the oldest lock was built from wherever its packages are today."""
     folder = shutil.copytree(GOLDEN / "oldest-lock", tmp_path_factory.mktemp("full") / "oldest-lock")
-    done = json.loads(lading("build", "--json", "--locked", folder).stdout)
+    said = lading("build", "--json", "--locked", folder, env=SNAPSHOT, check=False)
+    if "nowhere to be had any more" in said.stderr:
+        pytest.skip("this mirror has dropped packages of the oldest lock; set LADING_DEBIAN_SNAPSHOT")
+    assert said.returncode == 0, said.stderr
+    done = json.loads(said.stdout)
     assert (done["digest"], done["lock_digest"]) == (EXPECTED["digest"], EXPECTED["lock_digest"])
     return warm_home
 
