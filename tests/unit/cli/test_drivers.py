@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -29,9 +33,40 @@ CUDA = {
 }
 
 
+@dataclass
+class Index:
+    """Where the lock says that the wheel is: nothing is there, and it writes down what it was asked for."""
+
+    url: str
+    asked: list[str] = field(default_factory=list)
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Locked for three accelerators; no wheel of it is anywhere, and the address it names is closed."""
+def index() -> Iterator[Index]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET  # noqa: N815 — the name that http.server looks for
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        state = Index(url=f"http://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def project(tmp_path: Path, index: Index) -> Path:
+    """Locked for three accelerators; no wheel of it is anywhere."""
     root = tmp_path / "p"
     root.mkdir()
     (root / "requirements.txt").write_text("torch\n")
@@ -58,7 +93,7 @@ def project(tmp_path: Path) -> Path:
         filename="torch-2.14.0-cp313-cp313-manylinux_2_28_x86_64.whl",
         sha256="ab" * 32,
         size_bytes=1000,
-        url="http://127.0.0.1:9/torch.whl",
+        url=f"{index.url}/torch.whl",
     )
     interpreter = LockedInterpreter(
         provider="debian", version="3.13", build="3.13.5-2", executable="/usr/bin/python3.13"
@@ -123,13 +158,26 @@ def test_the_plan_as_json_has_the_same(lading: Lading, project: Path, tmp_path: 
     ],
 )
 def test_what_would_run_here_is_refused_before_anything_is_fetched(
-    lading: Lading, project: Path, tmp_path: Path, command: tuple[str, ...]
+    lading: Lading, project: Path, index: Index, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
+    """Driver 535 under an image of CUDA 13: the server that has the wheel is not even asked."""
     words = [str(project) if word == "FOLDER" else word for word in command]
     said = lading(*words, LADING_NVIDIA_ROOT=host(tmp_path, "535.104.05"))
     _refused(said, tmp_path)
+    assert index.asked == []
     assert "needs driver 580 or later; this host has 535.104.05" in said.stderr
     assert "--accelerator cpu" in said.stderr
+
+
+def test_with_a_driver_that_is_new_enough_the_server_is_asked(
+    lading: Lading, project: Path, index: Index, tmp_path: Path
+) -> None:
+    """So the silence of the refused ones means something. `--accelerator cu126` is content with 535."""
+    command = ("run", str(project), "train", "--accelerator", "cu126", "--workers", "1")
+    said = lading(*command, LADING_NVIDIA_ROOT=host(tmp_path, "535.104.05"))
+    assert said.status == 3
+    assert "driver" not in said.stderr
+    assert index.asked
 
 
 def _refused(said: Said, tmp_path: Path) -> None:
@@ -139,7 +187,7 @@ def _refused(said: Said, tmp_path: Path) -> None:
 
 
 def test_an_older_cuda_of_the_same_lock_is_not_refused(lading: Lading, project: Path, tmp_path: Path) -> None:
-    """It goes on to fetch, and finds the address closed: 525 is enough for CUDA 12."""
+    """It goes on to fetch, which it may not: 525 is enough for CUDA 12."""
     variables = {"LADING_NVIDIA_ROOT": host(tmp_path, "535.104.05")}
     said = lading("run", str(project), "train", "--accelerator", "cu126", "--offline", **variables)
     assert said.status == 3
