@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check docs facts format relock bench clean
+.PHONY: help setup demo test unit check docs facts format relock bench travel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,11 @@ relock: setup ## newest versions into requirements/*.txt
 bench: setup ## lading beside Docker and beside the floor (needs root and docker.io)
 	sh tests/services/install.sh
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.build
+
+travel: setup ## images made, pushed, pulled and started beside Docker 20.10 and 26 (needs root)
+	sh tests/services/install.sh
+	mkdir -p build/bench
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.travel --json build/bench/travel.json
 
 clean: ## remove what was made here
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

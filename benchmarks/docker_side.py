@@ -78,17 +78,23 @@ def docker_side() -> Iterator[DockerSide]:
 
 def _context() -> Path:
     folder = BENCH / "docker"
-    (folder / "base").mkdir(parents=True, exist_ok=True)
-    (folder / "wheels").mkdir(exist_ok=True)
+    (folder / "wheels").mkdir(parents=True, exist_ok=True)
     for wheel in WHEELS.glob("*.whl"):
         if not (folder / "wheels" / wheel.name).exists():
             shutil.copy(wheel, folder / "wheels" / wheel.name)
     shutil.copy(LOCK, folder / "wheels/requirements.txt")
     (folder / "main.py").write_text('print("hello")\n')
-    (folder / "base/Dockerfile").write_text(_BASE)
-    _copy_uv(folder / "base/uv")
-    root = folder / "base/root.tar"
-    if not root.exists():
+    make_base()
+    return folder
+
+
+def make_base() -> Path:
+    """The build context of a base image: Debian with Python, uv and an empty environment."""
+    folder = BENCH / "docker/base"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "Dockerfile").write_text(_BASE)
+    _copy_uv(folder / "uv")
+    if not (root := folder / "root.tar").exists():
         make_root(root, "python3,libgomp1,libstdc++6,ca-certificates")
     return folder
 

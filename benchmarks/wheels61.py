@@ -27,7 +27,7 @@ _COUNT = 61
 def fetch_wheels(folder: Path = WHEELS) -> list[Path]:
     """All 61 wheels, sorted by name; downloads what is missing."""
     if len(wheels := sorted(folder.glob("*.whl"))) != _COUNT:
-        _download("--no-deps", "--require-hashes", "-r", str(LOCK), folder=folder)
+        download_wheels("--no-deps", "--require-hashes", "-r", str(LOCK), folder=folder)
         wheels = sorted(folder.glob("*.whl"))
     if len(wheels) != _COUNT:
         raise SystemExit(f"{folder} holds {len(wheels)} wheels instead of {_COUNT}")
@@ -38,12 +38,24 @@ def fetch_cuda_torch(folder: Path) -> Path:
     """torch's CUDA wheel, over 500 MB, without what it depends on."""
     if not (wheels := sorted(folder.glob("torch-*.whl"))):
         clean = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
-        _download("--no-deps", "torch==2.13.0", folder=folder, env={**clean, "PIP_FIND_LINKS": ""})
+        download_wheels("--no-deps", "torch===2.13.0", folder=folder, env={**clean, "PIP_FIND_LINKS": ""})
         wheels = sorted(folder.glob("torch-*.whl"))
     return wheels[0]
 
 
-def _download(*arguments: str, folder: Path, env: dict[str, str] | None = None) -> None:
+def fetch_cuda_closure(folder: Path) -> list[Path]:
+    """torch's CUDA wheel and everything it depends on: about 3 GB.
+
+    `===` compares letters: a build for CPU in PIP_FIND_LINKS is `2.13.0` too, by any other comparison.
+    """
+    done = folder / "complete"
+    if not done.exists():
+        download_wheels("torch===2.13.0", folder=folder, env={**os.environ, "PIP_FIND_LINKS": ""})
+        done.touch()
+    return sorted(folder.glob("*.whl"))
+
+
+def download_wheels(*arguments: str, folder: Path, env: dict[str, str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
     command += ["--python-version", PYTHON_VERSION, "--implementation", "cp", "--dest", str(folder)]

@@ -20,7 +20,7 @@ def image_registry(*, guarded: bool = False) -> Iterator[str]:
     """`127.0.0.1:PORT` of an empty registry that allows deletes; `guarded` it knows USER alone."""
     program = require("docker-registry", "docker-registry")
     with service_folder("registry") as folder:
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         config: dict[str, object] = {
             "version": "0.1",
             "log": {"level": "warn", "accesslog": {"disabled": True}},
@@ -33,18 +33,18 @@ def image_registry(*, guarded: bool = False) -> Iterator[str]:
         # JSON is YAML.
         (folder / "config.yml").write_text(json.dumps(config))
         command = [program, "serve", str(folder / "config.yml")]
-        with daemon(command, log=folder / "log", ready=lambda: _answers(address)):
+        with daemon(command, log=folder / "log", ready=lambda: answers(address)):
             yield address
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
     connection = http.client.HTTPConnection(address, timeout=5)
     try:
         connection.request("GET", "/v2/")
