@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.places import BENCH, PYTHON_VERSION, REPOSITORY, SUITE
+from benchmarks.places import BENCH, PYTHON_VERSION, REPOSITORY, SUITE, user_environment
 from benchmarks.report import Row, render_table
 from benchmarks.wheels61 import fetch_cuda_closure, fetch_wheels
 
@@ -78,8 +78,8 @@ def lading(index: str, store: Path, *words: str) -> str:
     """Standard output of one command in the project."""
     clean = {
         name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("LADING_", "UV_", "PIP_FIND_LINKS", "PIP_EXTRA", "PIP_INDEX"))
+        for name, value in user_environment().items()
+        if not name.startswith(("UV_", "PIP_FIND_LINKS", "PIP_EXTRA", "PIP_INDEX"))
     }
     done = subprocess.run(
         [str(Path(sys.executable).parent / "lading"), *words],

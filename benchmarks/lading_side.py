@@ -6,7 +6,6 @@ no layer of a wheel.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.places import BENCH, PYTHON_VERSION, SUITE, WHEELS
+from benchmarks.places import BENCH, PYTHON_VERSION, SUITE, WHEELS, user_environment
 from benchmarks.wheels61 import LOCK
 
 _PROJECT = """\
@@ -36,7 +35,7 @@ class LadingSide:
         return [str(Path(sys.executable).parent / "lading"), *arguments]
 
     def environment(self, store: Path) -> Mapping[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
+        clean = user_environment()
         return {**clean, "LADING_HOME": str(store), "UV_FIND_LINKS": str(WHEELS)}
 
     def project(self, *, bytecode: bool) -> Path:

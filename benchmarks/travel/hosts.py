@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.places import BENCH
+from benchmarks.places import BENCH, user_environment
 from benchmarks.travel.trixie import trixie_docker
 from services.containerd import containerd_engine
 from services.docker import docker_engine
@@ -93,7 +92,7 @@ def _containerd() -> Iterator[Host]:
 @contextmanager
 def _lading() -> Iterator[Host]:
     home = Path(tempfile.mkdtemp(prefix="home-", dir=BENCH))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
+    clean = user_environment()
 
     def lading(*arguments: str) -> str:
         command = [str(Path(sys.executable).parent / "lading"), "--quiet", *arguments]

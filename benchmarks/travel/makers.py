@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.docker_side import make_base
-from benchmarks.places import BENCH, PYTHON_VERSION, SUITE
+from benchmarks.places import BENCH, PYTHON_VERSION, SUITE, user_environment
 from benchmarks.travel.hosts import patient
 from benchmarks.travel.sets import WheelSet
 from benchmarks.travel.trixie import context_path, trixie_docker
@@ -181,7 +181,7 @@ class LadingMaker:
         self.make_cold()
 
     def _lading(self, *words: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
+        clean = user_environment()
         links = ",".join(map(str, self.wheels.folders))
         subprocess.run(
             [str(Path(sys.executable).parent / "lading"), "--quiet", *words],
