@@ -203,6 +203,20 @@ def test_apt_adds_to_a_debian_base(bases: Bases, lading: Tool, tmp_path: Path) -
     assert "libc6" not in {package["name"] for package in locked(project)["package"]}
 
 
+def test_a_step_runs_in_what_stands_on_the_base(bases: Bases, lading: Tool, tmp_path: Path) -> None:
+    """It sees the base's files and the wheels, removes a file of the base, and its layer is made once."""
+    extra = bases.layer({**SLIM_PYTHON, "srv/of-the-base": b"old\n"})
+    base = bases.push("step", bases.base, bases.python_at("usr/local"), extra)
+    step = "python -c 'import six; print(six.__name__)' > /srv/seen; rm /srv/of-the-base"
+    project = write_project(tmp_path / "p", base, "six\n", f"[[image.step]]\nrun = {json.dumps(step)}\n")
+
+    said = lading("run", "--", "sh", "-c", "cat /srv/*", cwd=project).stdout
+    again = json.loads(lading("build", "--json", "--prove", cwd=project).stdout)
+
+    assert said == "six\n"
+    assert [layer["kind"] for layer in again["layers"]].count("step") == 1
+
+
 def test_no_byte_of_a_base_in_the_same_registry_moves(
     bases: Bases, lading: Tool, registry: str, tmp_path: Path
 ) -> None:

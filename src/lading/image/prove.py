@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lading.errors import DigestMismatch
 from lading.image.build import BuildRequest, build
@@ -13,9 +16,9 @@ from lading.image.model import Image, LayerRecord
 from lading.image.request import BuildListener
 from lading.image.spec import OPEN_STEP, STEP
 from lading.image.write import Sources
-from lading.lock.model import Lock
+from lading.lock.model import Lock, LockedBaseLayer
 from lading.store import Store
-from lading.store.atomic import temporary_name
+from lading.store.atomic import store_errors, temporary_name
 
 
 def prove(
@@ -38,7 +41,7 @@ def prove(
         compression=request.compression,
     )
     try:
-        other = build(again, second, sources, environment, listener)
+        other = build(again, second, _lent(sources, store, second), environment, listener)
         for ours, theirs in zip(image.layers, other.layers, strict=True):
             if ours.digest != theirs.digest:
                 raise DigestMismatch(
@@ -54,6 +57,19 @@ def prove(
             raise DigestMismatch(f"the config differs: {image.digest} and {other.digest}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lent(sources: Sources, store: Store, second: Store) -> Sources:
+    """A base's layers are nobody's to write: the second store reads the first one's files."""
+
+    def fetch_layers(reference: str, layers: tuple[LockedBaseLayer, ...]) -> None:
+        sources.fetch_layers(reference, layers)
+        for layer in layers:
+            path = second.blobs.path(layer.digest)
+            with store_errors("sharing a base's layer", path), contextlib.suppress(FileExistsError):
+                os.link(store.blobs.path(layer.digest), path)
+
+    return replace(sources, fetch_layers=fetch_layers)
 
 
 def _hints(record: LayerRecord) -> tuple[str, ...]:
