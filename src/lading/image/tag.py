@@ -8,14 +8,20 @@ from pathlib import Path
 from lading.project.model import Project
 
 _ALLOWED = re.compile(r"[^A-Za-z0-9_.-]+")
+_APART = re.compile(r"[^a-z0-9]+")
 
 
 def image_tag(project: Project, target: str, accelerator: str) -> str:
     """NAME[-TARGET]:VERSION[-gREVISION]-ACCELERATOR; the train target is the project's plain name."""
-    name = project.name if target == "train" else f"{project.name}-{target}"
+    name = image_name(project.name if target == "train" else f"{project.name}-{target}")
     revision = git_revision(project.root)
     parts = [project.version or "0", *([f"g{revision[:7]}"] if revision else []), accelerator]
     return f"{name}:{_ALLOWED.sub('-', '-'.join(parts))[:128]}"
+
+
+def image_name(name: str) -> str:
+    """`name` as registries write it, the way PEP 503 writes a package's: `Spiral-Net_2` is `spiral-net-2`."""
+    return _APART.sub("-", name.lower()).strip("-")
 
 
 def git_revision(root: Path) -> str | None:
