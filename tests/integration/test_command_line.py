@@ -54,7 +54,10 @@ def test_build_prints_one_line_and_the_second_does_nothing(here: Here) -> None:
     name, _, digest = first.stdout.decode().strip().partition("@")
     assert first.stdout.count(b"\n") == 1
     assert name == "project" and digest.startswith("sha256:")
-    assert b"all reused" in first.stderr
+    *_, layers, last = first.stderr.decode().splitlines()
+    assert layers.endswith(" layers reused") and last.startswith("project:")
+    assert first.stderr.count(b"reused") == 1
+    assert b"all reused" in here("build", "-v").stderr
     document = json.loads(here("build", "--json", "--locked", "--offline").stdout)
     assert (document["digest"], document["reused"]) == (digest, True)
 

@@ -144,7 +144,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
             else:
                 image = build_target(project, context, choices, proof=options.prove)
             assert isinstance(context.listener, BuildPrinter)
-            context.listener.table(image)
+            context.listener.table(image, closing=False)  # the last words are the sum
             images.append((image, own, choices))
         held.enter_context(session.store.using())
         made = [

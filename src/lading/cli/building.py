@@ -253,19 +253,33 @@ class BuildPrinter:
     def taken(self, record: LayerRecord, seconds: float) -> None:
         self.taken_layers.add(record.key)
 
-    def table(self, image: Image) -> None:
-        """One line a layer: what it is, how large, reused or written; then the sum."""
+    def table(self, image: Image, *, closing: bool = True) -> None:
+        """A line for each layer that was written, one for all others (-v: each); `closing`: then the sum."""
         self._printer.clear()
         titles = [layer.title.removeprefix(f"{layer.kind} ").removeprefix("of ") for layer in image.layers]
         width = min(48, max((len(title) for title in titles), default=0))
+        folded: dict[str, int] = {}
         for layer, title in zip(image.layers, titles, strict=True):
             seconds = self.written_layers.get(layer.key)
             known = "in registry" if layer.digest in image.absent else "reused"
             known = "taken" if layer.key in self.taken_layers else known
+            if seconds is None and not self._printer.verbose:
+                folded[known] = folded.get(known, 0) + 1
+                continue
             state = known if seconds is None else f"written  {format_seconds(seconds)}"
             title = title if len(title) <= width else f"{title[: width - 1]}…"
             kind = f"{layer.kind:<11}"
             self._printer.note(f"  {kind} {title:<{width}} {format_size(layer.size_bytes):>7}  {state}")
+        if folded:
+            parts = [f"{format_count(count, 'layer')} {known}" for known, count in folded.items()]
+            self._printer.note(f"  {', '.join(parts)}")
+        if closing or self._printer.verbose:
+            self._printer.note(self._sum(image))
+        self.written_layers, self.taken_layers = {}, set()  # the next image of this build has its own
+        for warning in image.warnings:
+            self._printer.warn(warning)
+
+    def _sum(self, image: Image) -> str:
         size = format_size(sum(layer.size_bytes for layer in image.layers))
         unpacked = format_size(sum(layer.unpacked_bytes for layer in image.layers))
         written = len(self.written_layers)
@@ -276,10 +290,5 @@ class BuildPrinter:
             how += f", {len(image.absent)} only in the registry"
         else:
             size += f", {unpacked} unpacked"
-        self._printer.note(
-            f"  {image.tag}  {format_count(len(image.layers), 'layer')} ({how}), {size},"
-            f" {format_seconds(image.seconds)}"
-        )
-        self.written_layers, self.taken_layers = {}, set()  # the next image of this build has its own
-        for warning in image.warnings:
-            self._printer.warn(warning)
+        count = format_count(len(image.layers), "layer")
+        return f"  {image.tag}  {count} ({how}), {size}, {format_seconds(image.seconds)}"

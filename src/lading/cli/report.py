@@ -50,6 +50,11 @@ class Printer:
         self._drawn = False
         self._lock = threading.RLock()
 
+    @property
+    def verbose(self) -> bool:
+        """Whether details are wanted: -v."""
+        return self._verbosity >= 1
+
     def note(self, text: str) -> None:
         """Something worth knowing; silent under -q."""
         if self._verbosity >= 0:
