@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,11 +126,29 @@ def open_project(folder: str, session: Session, *, scan_credentials: bool = True
     """Raises ConfigError with all problems, CredentialFound, ProjectError."""
     from lading.project.load import load_project
 
-    if not Path(folder).is_dir():
-        raise ProjectError(
-            f"{folder} is not a folder", place=folder, hints=(f"lading {session.command} PROJECT_FOLDER",)
-        )
+    check_folder(folder, session)
     return load_project(Path(folder), environment=session.environment, scan_credentials=scan_credentials)
+
+
+def check_folder(folder: str, session: Session) -> None:
+    """Before anything in it is walked or written: whether it is a project's. Raises ProjectError."""
+    from lading.project.name import is_project, project_above
+
+    root = Path(folder)
+    command = "push REFERENCE" if session.command == "push" else session.command
+    if not root.is_dir():
+        raise ProjectError(
+            f"{folder} is not a folder", place=folder, hints=(f"lading {command} PROJECT_FOLDER",)
+        )
+    root = root.absolute()
+    if session.command == "init" or is_project(root):  # init makes a folder a project
+        return
+    above = project_above(root)
+    raise ProjectError(
+        f"{root} is no project: no requirements.txt, pyproject.toml, train.py or lading.toml is there",
+        place=str(root),
+        hints=(f"lading {command} {os.path.relpath(above) if above else 'PROJECT_FOLDER'}",),
+    )
 
 
 _AS_GIVEN = "as given"

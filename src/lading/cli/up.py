@@ -62,10 +62,12 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(options: argparse.Namespace, session: Session) -> int:
     from lading.image.target import build_target, current_lock
-    from lading.serve.up import UpPorts, up
+    from lading.serve.up import UpPorts, only_task, up
 
     params = parse_pairs(options.param, "--param")
     project = open_project(options.folder, session)
+    if options.task is None and project.serve is None:
+        only_task(project)  # said before a lock is written
     choices = build_options(options, target="train")
 
     def build(wanted: Project, target: str) -> Image:

@@ -1,6 +1,7 @@
-"""What the project in a folder is called: enough to find its runs and models again, without loading it.
+"""Whether a folder is a project, and what it is called: enough to find its runs again, without loading it.
 
-Knows where a name is written and what stands in for one; must not know the rest of the configuration.
+Knows what marks a project, where a name is written and what stands in for one; must not know the rest of the
+configuration, and never walks the folder.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lading.project.config import read_written
-from lading.project.detect import detect_tasks
+from lading.project.detect import training_scripts
 from lading.project.report import Report
 
-_MARKS = ("lading.toml", "pyproject.toml", "requirements.txt", "uv.lock", "pylock.toml", "lading.lock")
+_MARKS = (
+    "lading.toml", "pyproject.toml", "requirements.txt", "uv.lock", "pylock.toml", "lading.lock",
+    "environment.yml", "environment.yaml", "setup.py", "setup.cfg",
+    "Pipfile", "conda-lock.yml",  # not read, but it is told what to do about them
+)  # fmt: skip
 
 
 def project_name(written: str | None, metadata: Mapping[str, Any], root: Path) -> str:
@@ -25,12 +30,22 @@ def project_name(written: str | None, metadata: Mapping[str, Any], root: Path) -
     return folder.strip(".-_") or "project"
 
 
+def is_project(root: Path) -> bool:
+    """Whether anything at the top of the folder `root` says that it is a project."""
+    return any((root / mark).is_file() for mark in _MARKS) or bool(training_scripts(root))
+
+
+def project_above(root: Path) -> Path | None:
+    """The nearest folder above `root` (absolute) that is a project."""
+    return next((folder for folder in root.parents if is_project(folder)), None)
+
+
 def folder_project(root: Path) -> str | None:
     """The name of the project in the folder `root` (absolute), None where nothing says that it is one.
 
     Mistakes in its files are left to the commands that load it.
     """
-    if not any((root / mark).is_file() for mark in _MARKS) and not detect_tasks(root)[0]:
+    if not is_project(root):
         return None
     written = read_written(root, Report())
     name = written.document.get("name")

@@ -106,6 +106,44 @@ def test_a_folder_that_is_not_there_is_told_with_the_commands_own_form(
     assert f"hint: lading {command} PROJECT_FOLDER\n" in lading(command, "no-such-folder").stderr
 
 
+@pytest.mark.parametrize("command", ["build", "plan", "lock", "up", "run", "push"])
+def test_a_folder_that_is_no_project_is_told_before_anything_in_it_is_read(
+    lading: Lading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "big.bin").symlink_to("/no/such/file")
+    monkeypatch.chdir(empty)
+
+    said = lading(command, *(["localhost:5000/x"] if command == "push" else []))
+
+    assert said.status == 1
+    assert f"error: {empty} is no project: no requirements.txt, pyproject.toml, train.py or lading.toml" in (
+        said.stderr
+    )
+    assert f"hint: lading {command} " in said.stderr
+    assert [path.name for path in empty.iterdir()] == ["big.bin"]
+
+
+def test_a_folder_inside_a_project_is_told_where_the_project_is(
+    lading: Lading, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "src" / "a").mkdir(parents=True)
+    monkeypatch.chdir(project / "src" / "a")
+
+    assert "hint: lading plan ../..\n" in lading("plan").stderr
+
+
+def test_up_without_a_task_writes_no_lock(lading: Lading, project: Path) -> None:
+    (project / "lading.toml").write_text('name = "x"\n')
+    (project / "train.py").unlink()
+
+    said = lading("up")
+
+    assert (said.status, sorted(path.name for path in project.iterdir())) == (2, ["lading.toml"])
+    assert "the project has no task" in said.stderr
+
+
 def test_an_output_inside_the_project_is_warned_of_before_anything_is_built(
     lading: Lading, project: Path
 ) -> None:

@@ -93,6 +93,7 @@ def test_an_id_is_found_wherever_it_is_and_a_task_only_here(lading: Lading, fold
         ({"pyproject.toml": '[project]\nname = "b"\nversion = "1"\n', "train.py": ""}, "b"),
         ({"pyproject.toml": '[tool.lading]\nname = "c"\n', "train.py": ""}, "c"),
         ({"train.py": ""}, "my-folder"),
+        ({"environment.yml": "dependencies: []\n"}, "my-folder"),
         ({"notes.txt": ""}, None),
     ],
 )
