@@ -15,11 +15,12 @@ COMMAND_LINE = "command line"
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice most like `word`, or None when none is like it."""
+    """The choice most like `word`, capital or small letters, or None when none is like it."""
     from difflib import get_close_matches  # only mistakes need it
 
-    found = get_close_matches(word, sorted(choices), n=1, cutoff=0.6)
-    return found[0] if found else None
+    by_letters = {choice.lower(): choice for choice in sorted(choices, reverse=True)}
+    found = get_close_matches(word.lower(), by_letters, n=1, cutoff=0.6)
+    return by_letters[found[0]] if found else None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

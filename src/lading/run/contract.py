@@ -7,7 +7,6 @@ folder that any uid may write.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import shlex
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lading.errors import ProjectError
+from lading.project.report import nearest
 
 INPUTS = "/lading/inputs"
 OUTPUTS = "/lading/outputs"
@@ -48,6 +48,7 @@ THREAD_VARIABLES = (
 
 # Not after `$` (a shell's ${NAME}) and not doubled ({{name}} stands for a literal {name}).
 _PLACE = re.compile(r"\{\{(?P<literal>[^{}]*)\}\}|(?<!\$)\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+_PLAIN_VALUE = re.compile(r"true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _SHELL_SIGNS = frozenset("|&;<>()$`\n*?[]~#!")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
@@ -125,16 +126,21 @@ def variable_name(name: str) -> str:
 
 
 def merge_params(
-    declared: Mapping[str, str | int | float | bool], given: Mapping[str, Any], *, place: str | None = None
+    declared: Mapping[str, str | int | float | bool],
+    given: Mapping[str, Any],
+    *,
+    place: str | None = None,
+    table: str = "train",
 ) -> dict[str, str | int | float | bool]:
-    """Declared parameters with `given` laid over; a given text takes the declared type.
+    """Declared parameters with `given` laid over; a given text takes the declared type. `table` is
+    where they are declared.
 
     Raises ProjectError for a name that is not declared or a value of the wrong type.
     """
     merged = dict(declared)
     for name, value in given.items():
         if name not in declared:
-            raise _unknown(name, declared, place)
+            raise _unknown(name, declared, place, _declaration(name, value, declared, table))
         merged[name] = _coerce(name, value, declared[name], place)
     return merged
 
@@ -157,15 +163,26 @@ def _fill(text: str, params: Mapping[str, Any], place: str | None, *, quote: boo
         if name is None:
             return "{" + match.group("literal") + "}"
         if name not in params:
-            raise _unknown(name, params, place)
+            raise _unknown(name, params, place, f"write {{{{{name}}}}} for a literal {{{name}}}")
         value = parameter_text(params[name])
         return shlex.quote(value) if quote else value
 
     return _PLACE.sub(replace, text)
 
 
-def _unknown(name: str, params: Mapping[str, Any], place: str | None) -> ProjectError:
-    near = difflib.get_close_matches(name, params, n=1)
+def _unknown(name: str, params: Mapping[str, Any], place: str | None, remedy: str) -> ProjectError:
+    near = nearest(name, params)
     known = f"; known: {', '.join(sorted(params))}" if params else "; the task declares none"
-    hints = (f"did you mean {near[0]}?",) if near else (f"write {{{{{name}}}}} for a literal {{{name}}}",)
+    hints = (f"did you mean {near}?",) if near else (remedy,)
     return ProjectError(f"no parameter is called {name!r}{known}", place=place, hints=hints)
+
+
+def _declaration(name: str, value: Any, params: Mapping[str, Any], table: str) -> str:
+    """What to write into lading.toml, so that the task has the parameter."""
+    if isinstance(value, str) and not _PLAIN_VALUE.fullmatch(value):
+        value = json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, bool):
+        value = json.dumps(value)
+    if params:
+        return f"add {name} = {value} to params under [{table}]"
+    return f"add params = {{ {name} = {value} }} under [{table}]"

@@ -81,7 +81,10 @@ def prepare_run(
     Raises ProjectError for an unknown input, parameter or a missing secret.
     """
     place = f"{project.config_path or project.root}: {task.name}"
-    merged = contract.merge_params(task.params, params or {}, place=place)
+    table = task.name
+    if project.config_path is not None and project.config_path.name == "pyproject.toml":
+        table = f"tool.lading.{table}"
+    merged = contract.merge_params(task.params, params or {}, place=place, table=table)
     if any(isinstance(value, float) and not math.isfinite(value) for value in merged.values()):
         raise ProjectError("a parameter is NaN or infinite", place=place)
     words = command or contract.render_command(task.run, merged, place=f"{place}.run")

@@ -40,6 +40,9 @@ STRUCTURE = [
         "image.pyton",
         ("did you mean 'python'?",),
     ),
+    config(
+        "capital-in-table", '[Image]\npython = "3.11"\n', "lading.toml:1", "Image", "did you mean [image]?"
+    ),
     config("typo-in-table", '[imgae]\npython = "3.11"\n', "lading.toml:1", "imgae", "did you mean [image]?"),
     config(
         "typo-in-key", '[image]\npyhton = "3.11"\n', "lading.toml:2", "image.pyhton", "did you mean 'python'?"

@@ -91,3 +91,24 @@ def test_given_parameters_take_the_declared_type() -> None:
     for bad in ({"epochs": "2.5"}, {"fast": "maybe"}, {"epoch": "1"}):
         with pytest.raises(ProjectError):
             merge_params(declared, bad)
+
+
+@pytest.mark.parametrize(
+    ("declared", "given_", "hint"),
+    [
+        ({"n": 1}, {"N": "10"}, "did you mean n?"),
+        ({"epochs": 3}, {"epoch": "1"}, "did you mean epochs?"),
+        ({}, {"n": "300"}, "add params = { n = 300 } under [fit]"),
+        ({}, {"name": "a b"}, 'add params = { name = "a b" } under [fit]'),
+        ({}, {"version": "1.2.3"}, 'add params = { version = "1.2.3" } under [fit]'),
+        ({}, {"fast": True}, "add params = { fast = true } under [fit]"),
+        ({"epochs": 3}, {"lr": "1e-3"}, "add lr = 1e-3 to params under [fit]"),
+    ],
+)
+def test_a_parameter_that_is_not_declared_is_answered_by_what_to_write(
+    declared: dict[str, str | int | float | bool], given_: dict[str, str | bool], hint: str
+) -> None:
+    with pytest.raises(ProjectError) as caught:
+        merge_params(declared, given_, place="lading.toml: fit", table="fit")
+
+    assert caught.value.hints == (hint,)
