@@ -5,15 +5,17 @@ A package has one role in a variant, the earliest that any target gives it, so t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lading.errors import ProjectError
+from lading.errors import ProjectError, ResolutionFailed
 from lading.lock.base.image import FoundBase
 from lading.lock.debian.base import base_packages, interpreter_packages
 from lading.lock.debian.resolve import DebianResolution, Suites
 from lading.lock.model import LockedPackage, LockedSuite
+from lading.project.config import find_package
 from lading.project.keys import SUITES
 from lading.project.model import Project
 
@@ -39,7 +41,8 @@ def resolve_debian(
     """
     wanted = {target: _wanted(project, target, provider, added.get(target, ())) for target in project.targets}
     names = sorted({name for roles in wanted.values() for held in roles.values() for name in held})
-    resolution = suites.resolve(names)
+    with _told_where(project):
+        resolution = suites.resolve(names)
     roles: dict[str, str] = {}
     targets: dict[str, tuple[str, ...]] = {}
     for target, by_role in wanted.items():
@@ -80,7 +83,8 @@ def resolve_on_base(
             hints=("choose a base that has these packages already, or a Debian one",),
         )
     there = base.probe.packages
-    resolution = suites.resolve(names, installed=there)
+    with _told_where(project):
+        resolution = suites.resolve(names, installed=there)
     targets = {
         target: tuple(package.name for package in resolution.closure(n for n in held if n not in there))
         for target, held in wanted.items()
@@ -91,6 +95,16 @@ def resolve_on_base(
         suites=resolution.suites,
         warnings=resolution.warnings,
     )
+
+
+@contextlib.contextmanager
+def _told_where(project: Project) -> Iterator[None]:
+    """What is wrong with a package that somebody wrote down is wrong on that line."""
+    try:
+        yield
+    except ResolutionFailed as error:
+        error.place = find_package(project.root, error.place or "") or error.place
+        raise
 
 
 def _wanted(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lading.project.kinds import type_name
-from lading.project.report import ConfigReport, Report
+from lading.project.places import KeyPath
+from lading.project.report import ConfigReport, Report, dotted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +50,25 @@ def read_written(root: Path, report: Report) -> Written:
     return Written(
         path=path, document=document, report=chosen, pyproject=pyproject, pyproject_report=pyproject_report
     )
+
+
+def find_package(root: Path, name: str) -> str | None:
+    """Where the configuration asks for the Debian package `name`: `lading.toml:5: image.apt[0]`."""
+    written = read_written(root, Report())
+    image = written.document.get("image")
+    if not isinstance(image, dict):
+        return None
+    builds = image.get("build")
+    tables: dict[KeyPath, object] = {("image",): image}
+    tables |= {("image", key): table for key, table in image.items()}
+    if isinstance(builds, dict):
+        tables |= {("image", "build", key): table for key, table in builds.items()}
+    for path, table in tables.items():
+        names = table.get("apt") if isinstance(table, dict) else None
+        if isinstance(names, list) and name in names:
+            key = (*path, "apt", names.index(name))
+            return f"{written.report.place(key)}: {dotted(key)}"
+    return None
 
 
 def _document(path: Path, report: Report) -> tuple[dict[str, Any] | None, ConfigReport]:

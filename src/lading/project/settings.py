@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -81,7 +82,8 @@ def read_settings(
         elif key == "data":
             _data(_table(value), settings, report)
         elif key != "name":
-            _task(key, _refined(key, value, detected_runs), settings, report)
+            known = {"train", *detected_runs, *(name for name, it in document.items() if _has_run(it))}
+            _task(key, _refined(key, value, detected_runs), settings, report, known)
     _agreement(settings, report)
     return settings
 
@@ -210,7 +212,14 @@ def _refined(name: str, value: object, detected_runs: Mapping[str, str]) -> obje
     return value
 
 
-def _task(name: str, value: object, settings: Settings, report: ConfigReport) -> None:
+def _has_run(value: object) -> bool:
+    return isinstance(value, dict) and "run" in value
+
+
+def _task(
+    name: str, value: object, settings: Settings, report: ConfigReport, tasks: AbstractSet[str]
+) -> None:
+    """`tasks` are the names that a task without `run` may have been meant to have."""
     if not isinstance(value, dict):
         moved = next((table for table in ("image", "serve") if name in _keys_of(table)), None)
         known = (*RESERVED, *sorted(_keys_of("image")))
@@ -218,8 +227,11 @@ def _task(name: str, value: object, settings: Settings, report: ConfigReport) ->
         report((name,), "is not a key of the top level", hint)
         return
     if "run" not in value:
-        close = nearest(name, RESERVED[:3])
-        hint = f"did you mean [{close}]?" if close else f'a task needs `run`, as in run = "python {name}.py"'
+        close = nearest(name, (*RESERVED[:3], *(tasks - {name})))
+        hint = f'a task needs `run`, as in run = "python {name}.py"'
+        if close:
+            own = "" if close in RESERVED else "; a task of its own needs `run`"
+            hint = f"did you mean [{close}]?{own}"
         report((name,), "is no table lading knows, and has no `run` to be a task", hint)
         if close:
             return

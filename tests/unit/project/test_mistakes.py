@@ -43,6 +43,16 @@ STRUCTURE = [
     config(
         "capital-in-table", '[Image]\npython = "3.11"\n', "lading.toml:1", "Image", "did you mean [image]?"
     ),
+    config(
+        "typo-in-task", "[trian]\nparams = { n = 3 }\n", "lading.toml:1", "trian", "did you mean [train]?"
+    ),
+    config(
+        "typo-in-own-task",
+        '[fit]\nrun = "python train.py"\n[fti]\ngate = "a > 1"\n',
+        "lading.toml:3",
+        "fti",
+        "did you mean [fit]?",
+    ),
     config("typo-in-table", '[imgae]\npython = "3.11"\n', "lading.toml:1", "imgae", "did you mean [image]?"),
     config(
         "typo-in-key", '[image]\npyhton = "3.11"\n', "lading.toml:2", "image.pyhton", "did you mean 'python'?"

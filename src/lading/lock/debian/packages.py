@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lading.errors import FetchFailed
@@ -63,6 +64,11 @@ class SuiteIndex:
 
     def __contains__(self, name: str) -> bool:
         return name in self._at
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of all packages."""
+        return self._at.keys()
 
     def packages(self, name: str) -> list[Package]:
         """All versions of `name`."""

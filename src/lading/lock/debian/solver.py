@@ -18,6 +18,12 @@ from lading.lock.debian.version import version_key
 
 _PRIORITIES = ("required", "important", "standard", "optional", "extra")
 _MOST_BANS = 32
+_SUCCESSORS = {
+    "libgl1-mesa-glx": "libgl1",
+    "libegl1-mesa": "libegl1",
+    "libgles2-mesa": "libgles2",
+}
+"""Names that old instructions have, and what came instead; their letters alone would lead elsewhere."""
 _CONFLICTS = " (conflicts with what is chosen)"
 
 
@@ -49,6 +55,18 @@ class Universe:
             ]
             self._best[name] = max(found, key=lambda package: version_key(package.version), default=None)
         return self._best[name]
+
+    def nearest(self, name: str) -> str | None:
+        """The package that was probably meant by a name that none has."""
+        successor = _SUCCESSORS.get(name)
+        if successor is not None and self.package(successor) is not None:
+            return successor
+        from lading.project.report import nearest
+
+        # Of 64 thousand names only those that begin alike: comparing letters is slow.
+        alike = {known for index in self._indexes for known in index.names if known[:2] == name[:2]}
+        close = nearest(name, alike)
+        return close if close is not None and self.package(close) is not None else None
 
     def satisfying(self, term: Term) -> list[Package]:
         """What satisfies `term`, best first: the package of that name, then its providers."""
@@ -201,7 +219,12 @@ def _take_roots(attempt: _Attempt, names: Sequence[str]) -> dict[str, str]:
     for name in names:
         possible = attempt.possible((Term(name),))
         if not possible:
-            raise ResolutionFailed(f"there is no Debian package {name!r} in these suites", place=name)
+            near = attempt.universe.nearest(name)
+            raise ResolutionFailed(
+                f"there is no Debian package {name!r} in these suites",
+                place=name,
+                hints=(f"did you mean {near!r}?",) if near else (),
+            )
         if len(possible) > 1 and possible[0].name != name:
             providers = ", ".join(package.name for package in possible)
             raise ResolutionFailed(

@@ -11,12 +11,15 @@ from debian_mirror import Mirror, SigningKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lading.errors import DigestMismatch
+from lading.errors import DigestMismatch, ResolutionFailed
 from lading.lock.added import Additions, TargetNeeds, find_additions
 from lading.lock.debian import Suites, read_suites
+from lading.lock.debian.base import base_packages
 from lading.lock.debian.contents import LibraryIndex, Shipped, best_candidates, reduce_contents
 from lading.lock.model import AddedPackage, LockedWheel
 from lading.lock.needs import SharedObject
+from lading.lock.packages import resolve_debian
+from lading.project.load import load_project
 from lading.store import Store
 
 CONTENTS = b"""\
@@ -234,3 +237,30 @@ def test_the_choice_is_ordered_by_what_comes_anyway_first() -> None:
     sizes = {"libbig": 9, "libsmall": 2, "tool": 1}
     assert best_candidates(shipped, sizes, frozenset()) == ["libsmall", "libbig", "tool"]
     assert best_candidates(shipped, sizes, frozenset({"tool"})) == ["tool", "libsmall", "libbig"]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "place", "hint"),
+    [
+        ('[image]\napt = ["libgl1", "libfooo2"]\n', "lading.toml:2: image.apt[1]", "did you mean 'libfoo2'?"),
+        ('[image.dev]\napt = ["atol"]\n', "lading.toml:2: image.dev.apt[0]", "did you mean 'atool'?"),
+        ('[image]\napt = ["libgl1-mesa-glx"]\n', "lading.toml:2: image.apt[0]", "did you mean 'libgl1'?"),
+        ('[image]\napt = ["zzzz"]\n', "lading.toml:2: image.apt[0]", ""),
+    ],
+)
+def test_a_package_that_is_not_there_is_told_with_its_line_and_the_near_name(
+    world: World, tmp_path: Path, configuration: str, place: str, hint: str
+) -> None:
+    for name in base_packages("standard"):
+        world.mirror.add(name)
+    world.mirror.write(contents=CONTENTS)
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "train.py").touch()
+    (root / "lading.toml").write_text(configuration)
+    project = load_project(root, environment={})
+
+    with pytest.raises(ResolutionFailed, match="there is no Debian package") as caught:
+        resolve_debian(project, world.suites(), provider="standalone", added={})
+
+    assert (caught.value.place, "".join(caught.value.hints)) == (place, hint)
