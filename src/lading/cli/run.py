@@ -6,7 +6,10 @@ With a command after `--` nothing is recorded: the container has the caller's st
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lading.cli.adhoc import (
@@ -27,6 +30,7 @@ from lading.cli.session import Session
 from lading.errors import UsageError
 
 if TYPE_CHECKING:
+    from lading.lock.model import Lock
     from lading.project.model import Project, Task
     from lading.run.submit import RunResult
 
@@ -44,6 +48,9 @@ EXAMPLES = """Examples:
   lading run examples/digits train
   lading run --image registry.example/team/tool:1.4 -- tool --version"""
 TAKES_COMMAND = True
+
+_NOT_FOUND = 127
+"""What a shell and an engine answer where there is no such program."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -72,11 +79,37 @@ def execute(options: argparse.Namespace, session: Session) -> int:
                 "`--param` and `--rerun` belong to a task; a command after `--` takes neither",
                 hints=("lading run --help",),
             )
-        return run_ready(find_ready(options, session), tuple(options.tail), options, session)
+        ready = find_ready(options, session)
+        status = run_ready(ready, tuple(options.tail), options, session)
+        if status == _NOT_FOUND:
+            _name_target(Path(ready.root), options, session)
+        return status
     project, name = find_target(options.words, session)
     if name is not None and name not in project.tasks:
         return run_ready(find_ready(options, session), None, options, session)
     return _run_task(project, _task(project, name), params, options, session)
+
+
+def _name_target(root: Path, options: argparse.Namespace, session: Session) -> None:
+    """After a command that its image does not have: say which target's has it, if one does."""
+    from lading.cli.lock import read_project_lock
+
+    lock = read_project_lock(root)
+    holder = other_target(lock, options.words, options.tail[0]) if lock is not None else None
+    if holder is None:
+        return
+    flag = "--dev " if holder == "dev" else ""  # what tests and checks is wanted on the working tree
+    folder = "" if root == Path.cwd() else f"{os.path.relpath(root)} "
+    command = shlex.join(options.tail)
+    session.printer.note(f"hint: target {holder} has it: lading run {flag}{folder}{holder} -- {command}")
+
+
+def other_target(lock: Lock, words: list[str], program: str) -> str | None:
+    """A target, not the one of `words`, that has a wheel or package of that name. Pure."""
+    targets = {name: target for variant in lock.variants for name, target in variant.targets.items()}
+    asked = words[-1] if words and words[-1] in targets else "train"
+    holders = [name for name, held in targets.items() if program in (*held.wheels, *held.packages)]
+    return holders[0] if holders and asked not in holders else None
 
 
 def _task(project: Project, name: str | None) -> Task:

@@ -10,6 +10,7 @@ import pytest
 from lading.cli.lock import changed_versions, folder_and_upgrade, shown_changes
 from lading.cli.plan import layer_states
 from lading.cli.roots import store_roots
+from lading.cli.run import other_target
 from lading.cli.why import changed_layers
 from lading.errors import UsageError
 from lading.image.build import load_image
@@ -64,6 +65,26 @@ def test_why_names_the_layers_and_the_files_of_the_code_that_differ(store: Store
         "~ code layer: n.py, train.py",
     ]
     assert changed_layers(store, before.digest, before.digest) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "program", "target"),
+    [
+        ([], "torch", "serve"),
+        (["train"], "gcc", "serve"),
+        (["some/folder"], "gcc", "serve"),
+        (["serve"], "torch", None),
+        (["serve"], "six", "train"),
+        ([], "six", None),
+        ([], "python", None),
+    ],
+)
+def test_a_program_that_is_not_in_the_image_is_looked_for_in_the_other_targets(
+    words: list[str], program: str, target: str | None
+) -> None:
+    assert (
+        other_target(Lock(inputs="0" * 64, suites=(), variants=(small_variant(),)), words, program) == target
+    )
 
 
 def lock_of(**versions: str) -> Lock:
