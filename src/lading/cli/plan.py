@@ -81,6 +81,9 @@ def execute(options: argparse.Namespace, session: Session) -> int:
         return 0
     for line in _picture(project, plan, variant, states, changed, driver):
         session.line(line)
+    for finding in project.findings:
+        if finding.missing:
+            session.printer.warn(f"{finding.what}: {finding.value} {finding.because}")
     if renewed:
         there = "does not fit" if (project.root / LOCK_NAME).exists() else "is not there yet"
         session.printer.note(f"{LOCK_NAME} {there}: `lading lock` or `lading build` will write it")
@@ -200,7 +203,10 @@ def _document(
         }
         for state in states
     ]
-    findings = [{"what": f.what, "value": f.value, "because": f.because} for f in project.findings]
+    findings = [
+        {"what": f.what, "value": f.value, "because": f.because, "missing": f.missing}
+        for f in project.findings
+    ]
     return {
         **plan.as_json(),
         "type": "plan",
@@ -246,12 +252,13 @@ def _picture(
     rows += _packages_rows(project, plan, variant, states)
     rows += [*_step_rows(plan, states), *_file_rows(plan, states), _code_row(plan, changed)]
     lines = [*heads, *format_table([row for row in rows if row is not None])]
-    if project.findings:
+    if findings := [f for f in project.findings if not f.missing]:
         lines.append("")
-        lines += format_table([(f.what, f.value, f.because) for f in project.findings])
+        lines += format_table([(f.what, f.value, f.because) for f in findings])
     fetch = sum(state.fetch_bytes for state in states)
     missing = sum(not state.in_store for state in states)
-    end = f"will fetch {format_size(fetch)}, write {format_count(missing, 'layer')}" if missing else ""
+    fetching = f"fetch {format_size(fetch)}, " if fetch else ""
+    end = f"will {fetching}write {format_count(missing, 'layer')}" if missing else ""
     return [
         f"  {line}" if line else "" for line in [*lines, end or "nothing to do: every layer is in the store"]
     ]

@@ -46,6 +46,7 @@ from lading.project.settle import (
     target_settings,
     task_from,
 )
+from lading.project.task_scripts import missing_scripts
 
 
 @dataclass(slots=True)
@@ -157,6 +158,7 @@ def _settle(reading: _Reading, environment: Mapping[str, str]) -> tuple[Project,
     check_targets(root, targets, code, report)
     _check_conda(reading, requirements, targets)
     noted = (*_noted(frameworks, code, rules_file), *_check_paths(reading, tasks, serve, data))
+    noted += tuple(missing_scripts(root, tasks, targets, code))
     noted += serve_groups(image, settings.targets)
     name, version = _identity(reading)
     project = Project(
@@ -244,8 +246,15 @@ def _tasks(reading: _Reading) -> tuple[dict[str, Task], tuple[Finding, ...]]:
     if not written:
         return detected, findings
     tasks = {name: task_from(name, table) for name, table in written.items() if "run" in table}
-    is_refined = any("run" not in reading.written.document.get(name, {}) for name in tasks)
-    return tasks, findings if is_refined else ()
+    own = {name for name in tasks if "run" in reading.written.document.get(name, {})}
+    file = reading.written.path.name if reading.written.path else "lading.toml"
+    prefix = "tool.lading." if file == "pyproject.toml" else ""
+    told = [
+        Finding(what="task", value=f"{name}: {tasks[name].run}", because=f"[{prefix}{name}] in {file}")
+        for name in tasks
+        if name in own
+    ]
+    return tasks, (*(findings if own != tasks.keys() else ()), *told)
 
 
 def _serve(
@@ -311,7 +320,7 @@ def _check_paths(
         wanted += [(f"input {label} of {task.name}", value) for label, value in paths.items()]
     _check_serve(reading, tasks, serve)
     return tuple(
-        Finding(what=what, value=path, because="not there yet; a run will need it")
+        Finding(what=what, value=path, because="is not there yet; a run will need it", missing=True)
         for what, path in wanted
         if not (reading.root / path).exists()
     )

@@ -278,6 +278,8 @@ class Finding:
     what: str
     value: str
     because: str
+    missing: bool = False
+    """Something that is named and not there: a run would fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

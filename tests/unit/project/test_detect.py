@@ -132,7 +132,7 @@ def test_data_that_is_not_there_is_told_and_stops_nothing(tmp_path: Path) -> Non
     """It may be on the machine that trains only."""
     text = '[train]\nrun = "t"\ninputs = { a = "data:d", b = "b.csv" }\n[data.d]\nsource = "data/d.csv"\n'
     findings = load_folder(tmp_path, {"lading.toml": text}).findings
-    told = {(finding.what, finding.value) for finding in findings if "not there yet" in finding.because}
+    told = {(finding.what, finding.value) for finding in findings if finding.missing}
     assert told == {("data d", "data/d.csv"), ("input b of train", "b.csv")}
 
 
@@ -148,3 +148,45 @@ def test_groups_of_the_image_leave_the_serving_runtime_in_the_serve_image_and_it
     assert (project.targets["serve"].only, project.targets["serve"].groups) == (("onnxruntime",), ())
     assert project.targets["train"].groups == ("web",)
     assert "serve image" in {finding.what for finding in project.findings}
+
+
+def test_tasks_that_are_written_are_found_too(tmp_path: Path) -> None:
+    files = {"lading.toml": '[train]\ngate = "a > 1"\n[eval]\nrun = "python -m e"\n', "train.py": ""}
+    project = load_folder(tmp_path, files)
+
+    assert [(f.value, f.because) for f in project.findings if f.what == "task"] == [
+        ("train: python train.py", "train.py is there"),
+        ("eval: python -m e", "[eval] in lading.toml"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("run", "because"),
+    [
+        ("python tarin.py --n 3", "is not there; did you mean train.py?"),
+        ("python -u tarin.py", "is not there; did you mean train.py?"),
+        ("./go.sh", "is not there"),
+        ("python notes/secret.py", "is there, but the ignore rules keep it out of the image"),
+        ("python ./train.py --n {n}", None),
+        ("python -m tarin", None),
+        ("python -c 'import x.py'", None),
+        ("python -W error tarin.py", None),
+        ("cd src && python tarin.py", None),
+        ("python {script}.py", None),
+        ("python /opt/tool.py", None),
+        ("python linked/a.py", None),
+        ("fit", None),
+    ],
+)
+def test_a_script_that_a_task_will_not_find_is_told(tmp_path: Path, run: str, because: str | None) -> None:
+    (tmp_path / "linked").symlink_to("src")
+    files = {
+        "lading.toml": f'[fit]\nrun = "{run}"\nparams = {{ n = 1, script = "x" }}\n',
+        "train.py": "",
+        "src/a.py": "",
+        "notes/secret.py": "",
+        ".gitignore": "notes/\n",
+    }
+    told = [finding for finding in load_folder(tmp_path, files).findings if finding.missing]
+
+    assert [finding.because for finding in told] == ([because] if because else [])
