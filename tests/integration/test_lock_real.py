@@ -121,8 +121,8 @@ def test_every_accelerator_and_platform_is_locked(
         "torch\n",
         'accelerator = ["cpu", "cuda"]\nplatform = ["linux/amd64", "linux/arm64"]\n',
     )
-    warnings: list[str] = []
-    lock = make_lock(project, store, environment, warn=warnings.append)
+    notes: list[str] = []
+    lock = make_lock(project, store, environment, note=notes.append)
     assert [(one.accelerator, one.platform) for one in lock.variants] == [
         ("cpu", "linux/amd64"),
         ("cpu", "linux/arm64"),
@@ -139,7 +139,7 @@ def test_every_accelerator_and_platform_is_locked(
     assert "+cpu" not in cuda.version
     assert cuda.size_bytes > 300 << 20
     assert found["cuda", "linux/arm64"].filename.endswith("_aarch64.whl")
-    assert any("torch 2.13.0+cpu was taken from a wheel folder" in warning for warning in warnings)
+    assert any("torch 2.13.0+cpu was taken from a wheel folder" in note for note in notes)
     assert lock_identity(lock) == lock_identity(read_lock(write_lock(lock), "lading.lock"))
 
     fetcher = Fetcher(staging=store.staging, environment=environment)

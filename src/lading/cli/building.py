@@ -263,6 +263,9 @@ class BuildPrinter:
     def warned(self, text: str) -> None:
         self._printer.warn(text)
 
+    def noted(self, text: str) -> None:
+        self._printer.note(text)
+
     def written(self, record: LayerRecord, seconds: float) -> None:
         self.written_layers[record.key] = seconds
 

@@ -100,6 +100,7 @@ def new_lock(
             upgrade=upgrade,
             builder=context.builder,
             warn=context.listener.warned,
+            note=context.listener.noted,
             read_needs=lambda wheels: read_needs(wheels, store=context.store, open_wheel=sources.open_wheel),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -12,7 +13,9 @@ from lading.errors import ResolutionFailed
 from lading.lock.cuda import CudaFacts, cuda_evidence, cuda_facts, cuda_release_of
 from lading.lock.frameworks import check_torch_family, without_cuda
 from lading.lock.pylock import FoundWheel
+from lading.lock.target import TargetEnvironment
 from lading.project.accelerators import cuda_release, wants_gpu
+from lading.project.keys import PYTHONS
 
 _NVIDIA_PURE = frozenset({"nvidia-ml-py", "nvidia-modelopt"})
 """Names that begin like CUDA libraries and are not."""
@@ -44,17 +47,27 @@ def cpu_builds(filenames: Iterable[str], tags: Collection[Tag]) -> dict[str, str
     return {name: str(version) for name, version in sorted(best.items())}
 
 
-def unfitting_cpu_builds(filenames: Iterable[str], names: Collection[str]) -> tuple[str, ...]:
-    """File names of `+cpu` wheels of `names`, whatever they fit: what to speak of when none fits."""
-    found = []
+def unfitting_cpu_builds(
+    filenames: Iterable[str], names: Collection[str], target: TargetEnvironment
+) -> tuple[str, ...]:
+    """A warning for each of `names` that has `+cpu` wheels, none of which fits `target`, with the Python that
+    would take the highest of them where one would."""
+    best: dict[str, tuple[tuple[bool, Version, int], str]] = {}
     for filename in filenames:
         try:
-            name, version, _, _ = parse_wheel_filename(filename)
+            name, version, _, tags = parse_wheel_filename(filename)
         except InvalidWheelFilename:
             continue
-        if version.local == "cpu" and name in names:
-            found.append(filename)
-    return tuple(sorted(found))
+        if version.local != "cpu" or name not in names:
+            continue
+        said = f"{filename} does not fit Python {target.python} on {target.platform}"
+        fitting = [python for python in PYTHONS if not tags.isdisjoint(replace(target, python=python).tags())]
+        if fitting:
+            said += f': set [image] python = "{fitting[-1]}" to use it'
+        rank = (bool(fitting), version, PYTHONS.index(fitting[-1]) if fitting else 0)
+        if name not in best or rank > best[name][0]:
+            best[name] = rank, said
+    return tuple(said for _, (_, said) in sorted(best.items()))
 
 
 def check_accelerator(

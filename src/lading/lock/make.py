@@ -73,15 +73,16 @@ def make_lock(
     previous: Lock | None = None,
     builder: WheelBuilder | None = None,
     warn: Callable[[str], None] | None = None,
+    note: Callable[[str], None] | None = None,
     read_needs: ReadNeeds | None = None,
 ) -> Lock:
     """Resolve everything for every accelerator and platform (those of `[image]` when None).
 
     Wheels and standalone interpreters of `previous` are kept where nothing forbids them, but for the names in
     `upgrade`; Debian packages follow their suite. Layer digests of `previous` stay: a layer's key says what
-    it is made of. Each warning goes to `warn` once. `read_needs` reads what the wheels' shared objects need;
-    without it only packages that are known by a wheel's name are added.
-    `builder` makes wheels of what comes as source; None: that is refused.
+    it is made of. Each warning goes to `warn` once, what is only worth knowing to `note`. `read_needs`
+    reads what the wheels' shared objects need; without it only packages that are known by a wheel's name are
+    added. `builder` makes wheels of what comes as source; None: that is refused.
 
     Raises BuildFailed, ProjectError, ResolutionFailed, FetchFailed, SignatureRefused, OutsideError,
     UsageError.
@@ -106,6 +107,9 @@ def make_lock(
     for warning in making.warnings:
         if warn is not None:
             warn(warning)
+    for text in making.notes:
+        if note is not None:
+            note(text)
     return Lock(
         inputs=inputs_digest(project),
         suites=tuple(making.suites[name] for name in sorted(making.suites)),
@@ -149,6 +153,7 @@ class _Making:
     builder: WheelBuilder | None = None
     warnings: dict[str, None] = field(default_factory=dict)
     """A set that keeps its order."""
+    notes: dict[str, None] = field(default_factory=dict)
     suites: dict[str, LockedSuite] = field(default_factory=dict)
     read: dict[Platform, Suites] = field(default_factory=dict)
 
@@ -186,6 +191,7 @@ class _Making:
             packages = self._packages(suites, provider, base, additions.by_target())
             interpreter = self._interpreter(accelerator, platform, provider, packages, base)
         self.warnings.update(dict.fromkeys((*packages.warnings, *wheels.warnings, *additions.warnings)))
+        self.notes.update(dict.fromkeys(wheels.notes))
         targets = {
             target: TargetSelection(
                 wheels=wheels.targets[target],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,8 @@ class ResolvedWheels:
     wheels: tuple[LockedWheel, ...]
     targets: Mapping[str, tuple[str, ...]]
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Worth knowing, and nothing to act on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,7 @@ def resolve_wheels(
     warnings = (*warnings, *check_accelerator(found, request.accelerator))
     sizes = find_sizes(found, store=store, fetcher=fetcher, folder=project.root, known=request.known_sizes)
     wheels = tuple(_locked(wheel, sizes[wheel.sha256]) for wheel in found)
-    return ResolvedWheels(wheels=wheels, targets=targets, warnings=warnings)
+    return ResolvedWheels(wheels=wheels, targets=targets, warnings=warnings, notes=tuple(resolution.notes))
 
 
 def _locked(wheel: FoundWheel, size_bytes: int) -> LockedWheel:
@@ -141,6 +143,8 @@ class _Resolution:
     routed: frozenset[str] = frozenset()
     """The packages that are taken from there."""
     builds: Builds | None = None
+    notes: dict[str, None] = field(default_factory=dict)
+    """A set that keeps its order."""
 
     def run(
         self, links: list[str]
@@ -217,16 +221,14 @@ class _Resolution:
         names = {wheel.name for wheel in found}
         builds = {name: offered[name] for name in sorted(names & set(offered))}
         if not builds:
-            others = unfitting_cpu_builds(filenames, names)
-            return found, tuple(
-                f"{filename} does not fit Python {target.python} on {target.platform}" for filename in others
-            )
+            return found, unfitting_cpu_builds(filenames, names, target)
         said = ", ".join(f"{name} {version}" for name, version in builds.items())
         try:
             chosen = self._compile(arguments, builds)
         except ResolutionFailed:
             return found, (f"{said} is in a wheel folder, and the other requirements do not allow it",)
-        return chosen, (f"{said} was taken from a wheel folder: the accelerator is cpu",)
+        self.notes[f"{said} was taken from a wheel folder: the accelerator is cpu"] = None
+        return chosen, ()
 
     def _use_lock(self) -> tuple[tuple[FoundWheel, ...], dict[str, tuple[str, ...]], tuple[str, ...]]:
         """The project's own lock says the versions; only what it does not know is resolved beside it."""
