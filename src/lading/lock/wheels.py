@@ -361,7 +361,7 @@ class _Resolution:
             if self.request.project.requirements.conda is not None:
                 hint = 'what has another name there, or none: [image.conda] NAME = "its-name", or false'
                 error = ResolutionFailed(error.message, place=error.place, hints=(hint, *error.hints))
-            raise _explained(error, self.request.base) from error
+            raise _explained(_with_origins(error, self.request), self.request.base) from error
 
     def _placeholders(self) -> tuple[str, ...]:
         base = self.request.base
@@ -371,6 +371,25 @@ class _Resolution:
         if not folder.exists():
             write_placeholders(self.request.held, base.probe.metadata, folder)
         return ("--find-links", str(folder))
+
+
+def _with_origins(error: ResolutionFailed, request: WheelRequest) -> ResolutionFailed:
+    """What a target holds by itself, such as a runtime, nobody may have written: say where it is from."""
+    written = request.project.requirements.names
+    origins = {
+        name: target
+        for target, wanted in sorted(request.requirements.items())
+        for name in wanted.only or ()
+        if name not in written and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", error.message)
+    }
+    if not origins:
+        return error
+    said = ", ".join(f"{name} comes from the target {target}" for name, target in origins.items())
+    return ResolutionFailed(
+        f"{error.message}\n  ({said})",
+        place=error.place,
+        hints=(*error.hints, "all targets share one version of a package: loosen the requirement"),
+    )
 
 
 def _explained(error: ResolutionFailed, base: FoundBase | None) -> ResolutionFailed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,25 @@ def test_requirements_that_contradict_each_other_are_explained(
         resolve(make_project(tmp_path / "p", requirements="alpha\nbeta>=2\n"))
     assert "alpha" in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_a_conflict_with_what_a_target_holds_by_itself_says_whose_it_is(
+    index: Index, tmp_path: Path, resolve: Resolve
+) -> None:
+    index.add("beta", "1.0")
+    index.add("beta", "2.0")
+    index.add("onnxruntime", "1.0", requires=["beta>=2"])
+    targets = {"train": TargetRequirements(), "serve": TargetRequirements(only=("onnxruntime",))}
+    with pytest.raises(ResolutionFailed) as caught:
+        resolve(make_project(tmp_path / "p", requirements="beta<2\n"), targets=targets)
+    assert "(onnxruntime comes from the target serve)" in caught.value.message
+    assert "share one version" in caught.value.hints[-1]
+
+    written = make_project(tmp_path / "q", requirements="beta<2\nonnxruntime\n")
+    written = replace(written, requirements=replace(written.requirements, names=("beta", "onnxruntime")))
+    with pytest.raises(ResolutionFailed) as caught:
+        resolve(written, targets=targets)
+    assert "comes from the target" not in caught.value.message
 
 
 def test_an_index_that_does_not_answer_is_not_the_projects_fault(
