@@ -80,7 +80,8 @@ with Ledger.open(store) as ledger:
         sys.exit(130)
     row = result.row
     print(json.dumps({"reused": result.reused, "level": row.level, "metrics": dict(row.metrics),
-                      "peak": row.cost.peak_memory_bytes, "enforced_by": dict(row.enforced_by)}))
+                      "peak": row.cost.peak_memory_bytes, "enforced_by": dict(row.enforced_by),
+                      "left_behind": result.left_behind}))
 """
 
 PROBE = """
@@ -223,6 +224,14 @@ def test_a_sealed_run_is_reused_and_checkpoints_stay(caller: Caller) -> None:
     assert (first[0], first[1]["reused"]) == ("x", False)
     assert (second[0], second[1]["reused"]) == ("", True)
     assert caller.run(command, dev=True)[0] == "x\nx"
+
+
+def test_what_a_task_writes_beside_its_outputs_is_named(caller: Caller) -> None:
+    script = "mkdir models out/deep; for i in model.joblib models/y out/deep/z .hidden; do echo x > $i; done"
+    _, answer = caller.run(f"sh -c '{script}'")
+    assert answer["left_behind"] == ["model.joblib", "models/y"]
+    assert (caller.project / "out/deep/z").read_text() == "x\n"
+    assert caller.leftovers() == []
 
 
 def test_a_failure_has_the_childs_exit_code(caller: Caller) -> None:

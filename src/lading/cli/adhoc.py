@@ -175,6 +175,10 @@ def run_ready(
         session.printer.warn("the command was killed at its memory limit")
     if status.timed_out:
         session.printer.warn("the command was stopped at its timeout")
+    if status.left_behind and not options.tty:
+        from lading.run.leavings import thrown_away
+
+        session.printer.warn(f"{thrown_away(status.left_behind)}; --mount a folder, or run it as a task")
     if session.verbosity >= 1:
         session.printer.detail(f"level {status.level}, limits {dict(status.enforced_by)}")
     return status.exit_status if status.exit_status is not None else 1

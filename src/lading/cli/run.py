@@ -24,6 +24,7 @@ from lading.cli.adhoc import (
 from lading.cli.building import add_build_options
 from lading.cli.containers import open_engine, open_ledger, run_document
 from lading.cli.foreign import add_image_option, ready_image
+from lading.cli.format import format_size
 from lading.cli.named import find_target
 from lading.cli.parser import Parser
 from lading.cli.session import Session
@@ -163,20 +164,30 @@ def _run_task(
             reporter=session.printer,
             rerun=options.rerun,
         )
-    _answer(result, session)
+    _answer(result, task.outputs, session)
     return 0
 
 
-def _answer(result: RunResult, session: Session) -> None:
+def _answer(result: RunResult, folder: str, session: Session) -> None:
     import time
 
     metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(result.metrics.items()))
     if session.as_json:
-        session.document({**run_document(result.row), "reused": result.reused})
+        session.document(
+            {
+                **run_document(result.row),
+                "reused": result.reused,
+                "left_behind": list(result.left_behind),
+            }
+        )
         return
     if result.reused:
         session.printer.note(result.describe_reuse(time.time()))
     session.printer.note(f"run {result.row.run_id[:8]}  {metrics}".rstrip())
+    files = result.outputs.files
+    count = f"{len(files)} file" + ("s" if len(files) > 1 else "")
+    size = format_size(result.outputs.size_bytes)
+    session.printer.note(f"{folder}/: {count}, {size}" if files else "outputs: none")
 
 
 def limited_task(task: Task, options: argparse.Namespace) -> Task:

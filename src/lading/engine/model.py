@@ -86,6 +86,8 @@ class RunStatus:
     enforced_by: Mapping[str, str] = field(default_factory=dict)
     """limit name → `cgroup`, `watchdog`, `rlimit` or `none`."""
     level: Level | None = None
+    left_behind: tuple[str, ...] = ()
+    """Files that it wrote into its working folder and that are gone with its root, where that can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

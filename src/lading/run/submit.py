@@ -19,6 +19,7 @@ from lading.run.abilities import GivesGpus, ListsRuns
 from lading.run.failure import failure_hints
 from lading.run.inputs import new_run_id
 from lading.run.interrupts import interrupts_deferred
+from lading.run.leavings import left_behind_words
 from lading.run.ledger import Ledger
 from lading.run.metrics import read_metrics
 from lading.run.once import forget, run_once
@@ -54,6 +55,8 @@ class RunResult:
     row: RunRow
     outputs: Outputs
     reused: bool = False
+    left_behind: tuple[str, ...] = ()
+    """Files that the run wrote beside its code, where nothing is kept."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -217,14 +220,15 @@ def _collect(
                 outputs=outputs.digest,
                 reason=failure.message if failure is not None else None,
             )
-    for warning in (*warnings, *outputs.warnings):
+    lost = left_behind_words(status.left_behind, task=run.task.name, outputs=run.task.outputs)
+    for warning in (*warnings, *outputs.warnings, *lost):
         reporter.warning(warning)
     if failure is not None:
         raise failure
     row = ledger.run(run_id)
     if row is None:
         raise StoreError(f"run {run_id} is not in the ledger", place=str(store.root / "ledger.db"))
-    return RunResult(row=row, outputs=outputs)
+    return RunResult(row=row, outputs=outputs, left_behind=status.left_behind)
 
 
 def _failure(run: PreparedRun, status: RunStatus, log: Path) -> TaskFailed | EngineError | None:

@@ -97,6 +97,7 @@ def status_as_json(status: RunStatus) -> dict[str, Any]:
         "wall_seconds": status.wall_seconds,
         "enforced_by": dict(status.enforced_by),
         "level": status.level.value if status.level else None,
+        "left_behind": list(status.left_behind),
     }
 
 
@@ -112,4 +113,5 @@ def status_from_json(document: dict[str, Any]) -> RunStatus:
         wall_seconds=document.get("wall_seconds"),
         enforced_by=document.get("enforced_by") or {},
         level=Level(level) if level else None,
+        left_behind=tuple(document.get("left_behind") or ()),
     )

@@ -19,6 +19,7 @@ from lading.engine.embedded.lifecycle import (
     spec_as_json,
     start,
     supervise_detached,
+    told,
     watch,
 )
 from lading.engine.embedded.plan import check_spec
@@ -197,6 +198,7 @@ class EmbeddedEngine:
                         link = TerminalLink(container.master, stdin, stdout)
                     with raw_terminal(stdin) if link is not None else contextlib.nullcontext():
                         status = watch(spec, prepared, container, terminal=link).attend()
+                        status = told(status, prepared, spec)
                 finally:
                     prepared.leases.close()
             if take_changes is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from dataclasses import replace
 from typing import NoReturn
 
 from lading.engine.embedded.child import (
@@ -16,6 +17,7 @@ from lading.engine.embedded.child import (
     start_plan,
 )
 from lading.engine.embedded.container_folder import ContainerFolder, status_as_json
+from lading.engine.embedded.leavings import written_beside
 from lading.engine.embedded.prepare import Prepared
 from lading.engine.embedded.probe import explain, gather_evidence
 from lading.engine.embedded.process_tree import start_ticks
@@ -97,6 +99,11 @@ def watch(
     )
 
 
+def told(status: RunStatus, prepared: Prepared, spec: RunSpec) -> RunStatus:
+    """With what the run wrote beside its mounts: to be asked while its scratch folder is there."""
+    return replace(status, left_behind=written_beside(prepared.plan, spec.working_dir))
+
+
 def clean(folder: ContainerFolder) -> None:
     with store_errors("removing a container's scratch folder", folder.scratch):
         remove_tree(folder.scratch)
@@ -137,7 +144,7 @@ def _supervise(spec: RunSpec, prepared: Prepared, folder: ContainerFolder, tell:
     watch_run = watch(spec, prepared, container)
     watch_run.stops_at_once = True
     watch_run.read_grace = lambda: _grace(spec, folder)
-    status = watch_run.attend()
+    status = told(watch_run.attend(), prepared, spec)
     prepared.leases.release_gpus()
     folder.write("state.json", status_as_json(status))
     with contextlib.suppress(LadingError):
