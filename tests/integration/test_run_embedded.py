@@ -52,7 +52,7 @@ image = Image(project="p", target="train", accelerator="cpu", platform="linux/am
               digest=store.blobs.put(manifest.to_bytes()), manifest=manifest, config=config, layers=(layer,),
               lock_digest=Digest.of(b"lock"))
 settings = ImageSettings(python="3.11", base="debian:bookworm")
-task = Task(name="train", run=job["run"], params={"epochs": 3},
+task = Task(name="train", run=job["run"], params={"epochs": 3}, outputs=job.get("outputs", "out"),
             inputs={"rows": "data:rows", "folder": "data"}, secrets=("TOKEN",), env={"MINE": "1"})
 project = Project(
     root=root, name="p", version=None, config_path=None, image=settings, targets={}, tasks={"train": task},
@@ -231,6 +231,18 @@ def test_what_a_task_writes_beside_its_outputs_is_named(caller: Caller) -> None:
     _, answer = caller.run(f"sh -c '{script}'")
     assert answer["left_behind"] == ["model.joblib", "models/y"]
     assert (caller.project / "out/deep/z").read_text() == "x\n"
+    assert caller.leftovers() == []
+
+
+@pytest.mark.parametrize("folder", ["out", "models/best"])
+def test_the_working_tree_is_read_only_but_for_the_outputs(caller: Caller, folder: str) -> None:
+    (caller.project / "train.sh").write_text(f"echo x > {folder}/model && {{ echo x > new || true; }}\n")
+    for _ in range(2):
+        _, answer = caller.run("sh train.sh", dev=True, outputs=folder)
+        assert answer["left_behind"] == (["new"] if caller.level == "process" else [])
+        assert (caller.project / folder / "model").read_text() == "x\n"
+        assert not (caller.project / "new").exists()
+    assert not any(path.is_symlink() for path in caller.project.rglob("*"))
     assert caller.leftovers() == []
 
 

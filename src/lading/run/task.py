@@ -176,10 +176,19 @@ def lay_out(run: PreparedRun, run_id: str, store: Store) -> tuple[RunSpec, RunFo
     if run.dev:
         # Read-only: a run leaves what it makes in its outputs, not in somebody's working tree.
         mounts.append(Mount(source=run.project.root, target=contract.CODE, read_only=True))
-    else:
+    if not run.dev or _is_there(Path(run.project.root, run.task.outputs)):
         # Scripts that write to `out/` beside themselves are right too: it is the same folder.
         mounts.append(Mount(source=folders.outputs, target=f"{contract.CODE}/{run.task.outputs}"))
     return _spec(run, run_id, tuple(mounts)), folders
+
+
+def _is_there(folder: Path) -> bool:
+    """A folder to mount on, made in the working tree where it is missing: a read-only one cannot grow it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False  # nobody may write there: the outputs stay in the store
+    return True
 
 
 def remove_work(folders: RunFolders) -> None:
@@ -244,8 +253,8 @@ def _secrets(task: Task, environment: Mapping[str, str], place: str) -> dict[str
 
 def _sealed_mounts(inputs: tuple[Input, ...], outputs: str, *, dev: bool) -> dict[str, str]:
     mounts = {f"{contract.INPUTS}/{item.name}": "ro" for item in inputs}
-    mounts |= {contract.OUTPUTS: "rw", contract.CHECKPOINTS: "rw"}
-    return mounts | ({contract.CODE: "ro"} if dev else {f"{contract.CODE}/{outputs}": "rw"})
+    mounts |= {contract.OUTPUTS: "rw", contract.CHECKPOINTS: "rw", f"{contract.CODE}/{outputs}": "rw"}
+    return mounts | ({contract.CODE: "ro"} if dev else {})
 
 
 def dev_path(project: Project, inherited: str | None) -> str:

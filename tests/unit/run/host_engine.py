@@ -106,6 +106,8 @@ class HostEngine:
 def link(mount: Mount, root: Path) -> None:
     place = root / mount.target[1:]
     place.parent.mkdir(parents=True, exist_ok=True)
+    if not place.parent.resolve().is_relative_to(root.resolve()):
+        return  # in another mount: a link there would be one in the host's own folder
     if place.is_dir() and not place.is_symlink():
         place.rmdir()
     place.symlink_to(mount.source)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lading.engine.embedded.plan import ContainerPlan
+from lading.engine.embedded.plan import ContainerPlan, Place
 
 _KERNEL = ("/dev", "/proc", "/sys")
 _WORKING_COPY_BYTES = 256 << 20
@@ -109,13 +109,19 @@ def _place_mounts(plan: ContainerPlan, working_copy: tuple[str, str] | None) -> 
     """Mounts stay where they are. Links let a program find them below the folder they would be in: below the
     copy of the working folder, else in the view.
     """
-    mounts = {}
+    mounts: dict[str, str] = {}
+    spread = [working_copy] if working_copy is not None else []
     for place in plan.places:
-        if working_copy is not None and _under(place.target, working_copy[0]):
-            link = Path(working_copy[1] + place.target[len(working_copy[0]) :])
+        outer = next((pair for pair in spread[::-1] if _under(place.target, pair[0])), None)
+        if outer is not None:
+            link = Path(outer[1] + place.target[len(outer[0]) :])
         else:
             link = Path(f"{plan.folder}/view{place.target}")
         link.parent.mkdir(parents=True, exist_ok=True)
+        if inner := _mounted_in(place, plan.places):
+            _spread_out(Path(place.source or ""), Path(f"{plan.folder}/spread{place.target}"), inner)
+            spread.append((place.target, f"{plan.folder}/spread{place.target}"))
+            place = replace(place, source=spread[-1][1])
         if place.source is None:
             link.mkdir(exist_ok=True)
             mounts[place.target] = str(link)
@@ -125,6 +131,27 @@ def _place_mounts(plan: ContainerPlan, working_copy: tuple[str, str] | None) -> 
                 link.symlink_to(source)
             mounts[place.target] = source
     return mounts
+
+
+def _mounted_in(place: Place, places: tuple[Place, ...]) -> list[tuple[str, ...]]:
+    """Where in a read-only folder others are mounted. A folder to write to is never spread out: what is new
+    in it would not reach the host.
+    """
+    if place.source is None or not place.read_only or not Path(place.source).is_dir():
+        return []
+    below = [p.target for p in places if p.target != place.target and _under(p.target, place.target)]
+    return [tuple(target[len(place.target) :].strip("/").split("/")) for target in below]
+
+
+def _spread_out(source: Path, target: Path, inner: list[tuple[str, ...]]) -> None:
+    """A folder of links to what is in `source`, but for the paths `inner`, which mounts take."""
+    target.mkdir(parents=True)
+    first = {path[0] for path in inner}
+    for entry in source.iterdir() if source.is_dir() else ():
+        if entry.name not in first:
+            (target / entry.name).symlink_to(os.path.abspath(entry))  # noqa: PTH100 - keep the caller's links
+    for name in first - {path[0] for path in inner if len(path) == 1}:
+        _spread_out(source / name, target / name, [path[1:] for path in inner if path[0] == name])
 
 
 def _copy_working(plan: ContainerPlan) -> tuple[str, str] | None:
