@@ -31,6 +31,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: an interrupt that nobody typed. No error, so not of the tree above."""
+
+
 class LadingError(Exception):
     """Something lading can explain. `str(error)` says what was tried and what failed, in one sentence.
 

@@ -22,10 +22,10 @@ from services.process import require
 pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.network]
 
 DRIVER = """
-import json, os, sys
+import json, os, signal, sys
 from pathlib import Path
 from lading.engine.embedded import EmbeddedEngine
-from lading.errors import LadingError
+from lading.errors import LadingError, Terminated
 from lading.image.model import Image, LayerRecord
 from lading.oci.digest import DiffId, Digest
 from lading.oci.manifest import MEDIA_CONFIG, MEDIA_LAYER_GZIP, Descriptor, ImageConfig, Manifest
@@ -60,9 +60,13 @@ project = Project(
     requirements=Requirements(kind=RequirementKind.NONE, path=None),
     code=Code(kind=CodeKind.FOLDER, files=()), frameworks=(), findings=())
 
+def terminated(number, frame):
+    raise Terminated
+signal.signal(signal.SIGTERM, terminated)
+
 class Reporter:
     def phase(self, name): pass
-    def line(self, text): pass
+    def line(self, text): print(text, flush=True)
     def finished(self, step): pass
     def warning(self, text): print("warning:", text, file=sys.stderr)
     def output(self, data): sys.stdout.buffer.write(data); sys.stdout.buffer.flush()
@@ -82,6 +86,31 @@ with Ledger.open(store) as ledger:
     print(json.dumps({"reused": result.reused, "level": row.level, "metrics": dict(row.metrics),
                       "peak": row.cost.peak_memory_bytes, "enforced_by": dict(row.enforced_by),
                       "left_behind": result.left_behind}))
+"""
+
+PATIENT = """
+import signal, sys, threading
+def ended(number, frame):
+    print("SIGTERM", flush=True)
+    raise SystemExit
+signal.signal(signal.SIGTERM, ended)
+print("started", flush=True)
+try:
+    threading.Event().wait()
+except KeyboardInterrupt:
+    print("KeyboardInterrupt", flush=True)
+finally:
+    threading.Event().wait(0.3)
+    print("saved", flush=True)
+"""
+
+STUBBORN = """
+import signal, threading
+def no(number, frame):
+    print("no", flush=True)
+signal.signal(signal.SIGINT, no)
+print("started", flush=True)
+threading.Event().wait()
 """
 
 PROBE = """
@@ -257,6 +286,38 @@ def test_an_interrupt_ends_the_container_and_leaves_nothing(caller: Caller) -> N
     assert child.stdout.readline() == "started\n"
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert caller.leftovers() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_task_is_told_as_at_a_terminal_and_has_the_last_word(
+    caller: Caller, number: int
+) -> None:
+    (caller.project / "train.py").write_text(PATIENT)
+    child = caller.start("python3 train.py", dev=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "started\n"
+    child.send_signal(number)
+    printed = child.communicate(timeout=60)[0]
+    name = "KeyboardInterrupt" if number == signal.SIGINT else "SIGTERM"
+    assert printed == f"waiting up to 10 s for the task to end (^C again kills it)\n{name}\nsaved\n"
+    (log,) = caller.folder.glob("store/runs/*/log")
+    assert log.read_text() == f"started\n{name}\nsaved\n"
+    assert child.returncode == 130
+    assert caller.leftovers() == []
+
+
+def test_a_second_interrupt_kills(caller: Caller) -> None:
+    (caller.project / "train.py").write_text(STUBBORN)
+    child = caller.start("python3 train.py", dev=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "started\n"
+    child.send_signal(signal.SIGINT)
+    assert child.stdout.readline().startswith("waiting")
+    assert child.stdout.readline() == "no\n"
+    child.send_signal(signal.SIGINT)
+    assert child.communicate(timeout=60)[0] == ""
     assert child.returncode == 130
     assert caller.leftovers() == []
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from lading.cli.commands import BY_NAME, render_help
 from lading.cli.session import Session
-from lading.errors import EXIT_INTERRUPTED, LadingError, OutsideError, UsageError
+from lading.errors import EXIT_INTERRUPTED, LadingError, OutsideError, Terminated, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -146,7 +146,7 @@ def _unknown(word: str) -> UsageError:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 def _detach(session: Session) -> None:

@@ -18,6 +18,15 @@ class ForgetsRuns(Protocol):
 
 
 @runtime_checkable
+class AsksRuns(Protocol):
+    """Can pass a signal on without waiting for what comes of it, so that the run's last words can be read."""
+
+    def ask_to_end(self, handle: Handle, number: int, grace_seconds: float) -> None:
+        """SIGINT or SIGTERM now, SIGKILL after `grace_seconds`. Harmless for a run that has ended."""
+        ...
+
+
+@runtime_checkable
 class GivesGpus(Protocol):
     """Can show a host's GPUs to a container."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 
 from lading.engine.model import Engine, Handle, RunSpec, RunState, RunStatus
-from lading.errors import EngineError
-from lading.run.abilities import ForgetsRuns
+from lading.errors import EngineError, Terminated
+from lading.run.abilities import AsksRuns, ForgetsRuns
 from lading.run.interrupts import interrupts_deferred
 
 INTERRUPT_GRACE_SECONDS = 10.0
@@ -21,19 +22,25 @@ def run_once(
     *,
     output: Callable[[bytes], None],
     started: Callable[[Handle], None] = lambda handle: None,
+    waiting: Callable[[], None] = lambda: None,
 ) -> RunStatus:
     """Run `spec` to its end, its output going to `output`. Whatever is raised, the container is gone then.
 
-    `started` gets the handle before an interrupt can come through. Raises EngineError.
+    `started` gets the handle before an interrupt can come through. An interrupt is passed on, and what is
+    printed until the end still goes to `output`; `waiting` is called before. Raises EngineError.
     """
     handle: Handle | None = None
+    relay = _Relay(engine, output)
     try:
         with interrupts_deferred():
             handle = engine.submit(spec)
             started(handle)
-        for chunk in engine.logs(handle):
-            output(chunk)
+        relay.follow(handle)
         return wait_ended(engine, handle)
+    except KeyboardInterrupt as interrupt:
+        if handle is not None:
+            _end_gently(engine, handle, interrupt, relay, waiting)
+        raise
     except BaseException:
         if handle is not None:
             stop_hard(engine, handle, INTERRUPT_GRACE_SECONDS)
@@ -41,6 +48,41 @@ def run_once(
     finally:
         if handle is not None:
             forget(engine, handle)
+
+
+class _Relay:
+    """Passes a run's output on, each byte once, however often it is taken up again."""
+
+    def __init__(self, engine: Engine, output: Callable[[bytes], None]) -> None:
+        self._engine, self._output, self._passed_bytes = engine, output, 0
+
+    def follow(self, handle: Handle) -> None:
+        for chunk in self._engine.logs(handle, self._passed_bytes):
+            self._passed_bytes += len(chunk)
+            self._output(chunk)
+
+
+def _end_gently(
+    engine: Engine,
+    handle: Handle,
+    interrupt: KeyboardInterrupt,
+    relay: _Relay,
+    waiting: Callable[[], None],
+) -> None:
+    """As at a terminal: Ctrl-C is SIGINT, so that `except KeyboardInterrupt` runs. A second one kills."""
+    try:
+        waiting()
+        if isinstance(engine, AsksRuns):
+            number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
+            engine.ask_to_end(handle, number, INTERRUPT_GRACE_SECONDS)
+        else:
+            engine.stop(handle, INTERRUPT_GRACE_SECONDS)
+        relay.follow(handle)
+        wait_ended(engine, handle)
+    except BaseException:
+        with interrupts_deferred():
+            engine.stop(handle, 0)
+        raise
 
 
 def wait_ended(engine: Engine, handle: Handle) -> RunStatus:
@@ -53,7 +95,7 @@ def wait_ended(engine: Engine, handle: Handle) -> RunStatus:
 
 
 def stop_hard(engine: Engine, handle: Handle, grace_seconds: float) -> None:
-    """SIGTERM and a grace for a checkpoint; a further interrupt ends the grace and is raised."""
+    """SIGTERM and a grace to end in; a further interrupt ends the grace and is raised."""
     try:
         engine.stop(handle, grace_seconds)
     except BaseException:

@@ -22,7 +22,7 @@ from lading.run.interrupts import interrupts_deferred
 from lading.run.leavings import left_behind_words
 from lading.run.ledger import Ledger
 from lading.run.metrics import read_metrics
-from lading.run.once import forget, run_once
+from lading.run.once import INTERRUPT_GRACE_SECONDS, forget, run_once
 from lading.run.outputs import (
     Outputs,
     collect_outputs,
@@ -187,7 +187,11 @@ def _watch(
         def started(handle: Handle) -> None:
             ledger.mark_running(spec.run_id, engine=engine.name, handle=handle)
 
-        return run_once(engine, spec, output=output, started=started)
+        def waiting() -> None:
+            grace = f"{INTERRUPT_GRACE_SECONDS:g} s"
+            reporter.line(f"waiting up to {grace} for the task to end (^C again kills it)")
+
+        return run_once(engine, spec, output=output, started=started, waiting=waiting)
 
 
 def _collect(

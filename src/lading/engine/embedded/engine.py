@@ -307,13 +307,19 @@ class EmbeddedEngine:
         state = folder.read("state.json")
         if state is None or not folder.is_attended():
             return self.observe(handle)
-        folder.write("stop.json", {"grace_seconds": grace_seconds})
-        signal_supervisor(folder, signal.SIGTERM)
+        self.ask_to_end(handle, signal.SIGTERM, grace_seconds)
         status = self.wait(handle, grace_seconds + _STOP_SLACK_SECONDS)
         if status.state not in (RunState.EXITED, RunState.LOST):
             signal_supervisor(folder, signal.SIGKILL)
             status = self.wait(handle, _STOP_SLACK_SECONDS)
         return status
+
+    def ask_to_end(self, handle: Handle, number: int, grace_seconds: float) -> None:
+        """SIGINT or SIGTERM now, SIGKILL after `grace_seconds`; does not wait. Harmless for an ended run."""
+        folder = self._folder(handle)
+        if folder.is_attended():
+            folder.write("stop.json", {"grace_seconds": grace_seconds})
+            signal_supervisor(folder, number)
 
     def forget(self, handle: Handle) -> None:
         """Remove what is kept of a run that has ended. Raises EngineError while it runs."""

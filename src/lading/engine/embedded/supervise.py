@@ -40,7 +40,7 @@ class Watch:
     group: ControlGroup | None = None
     terminal: TerminalLink | None = None
     stops_at_once: bool = False
-    """True for a detached run: SIGTERM to the supervisor means stop, with grace."""
+    """True for a detached run: SIGTERM or SIGINT to the supervisor means stop, with grace."""
     read_grace: Callable[[], float] | None = None
     _kill_at: float = math.inf
     _next_look: float = 0.0
@@ -131,7 +131,7 @@ class Watch:
     def _stop(self, now: float, number: int = signal.SIGTERM) -> None:
         grace = self.read_grace() if self.read_grace is not None else self.grace_seconds
         self._kill_at = min(self._kill_at, now + grace)
-        self._send(signal.SIGTERM if self.stops_at_once else number)
+        self._send(number if number == signal.SIGINT or not self.stops_at_once else signal.SIGTERM)
 
     def _send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
