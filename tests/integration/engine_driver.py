@@ -32,6 +32,7 @@ def spec_of(document: dict[str, Any]) -> RunSpec:
     fields["mounts"] = tuple(
         Mount(source=Path(s), target=t, read_only=r) for s, t, r in document.get("mounts", ())
     )
+    fields["folders"] = tuple(document.get("folders", ()))
     fields["limits"] = Limits(**document.get("limits", {}))
     if "gpus" in document:
         fields["gpus"] = GpuRequest(**document["gpus"])

@@ -180,6 +180,13 @@ def test_paths_of_image_mounts_and_working_folder_are_translated(process: World)
     assert process.scratch_folders() == []
 
 
+def test_a_folder_asked_for_is_there_to_be_written_to_and_what_it_holds_is_told(process: World) -> None:
+    layers = [layer_of(process.store(), {"app/main.py": b"open('models/best/x', 'w').write('made')"})]
+    folders = ["/app/models/best", "/app/out"]
+    done = process.run("python3", "main.py", folders=folders, layers=layers, working_dir="/app")
+    assert (done.exit_status, done.answer["left_behind"]) == (0, ["models/best/x"]), done
+
+
 def test_a_script_of_the_image_starts_through_the_images_interpreter(process: World) -> None:
     body = b"#!/opt/venv/bin/python\nimport inside, sys; print(sys.executable, sys.argv[1])\n"
     other = b"#!/usr/bin/env python3\nprint('env')\n"

@@ -187,6 +187,13 @@ def test_x10_a_read_only_root_cannot_be_written_but_tmp_can(world: World) -> Non
     assert "Read-only file system" in done.err
 
 
+def test_a_folder_asked_for_is_there_to_be_written_to_and_what_it_holds_is_told(world: World) -> None:
+    layers = [layer_of(world.store(), {"app/main.py": b"open('models/best/x', 'w').write('made')"})]
+    folders = ["/app/models/best", "/app/out"]
+    done = world.run("python3", "main.py", folders=folders, layers=layers, working_dir="/app")
+    assert (done.exit_status, done.answer["left_behind"]) == (0, ["models/best/x"]), done
+
+
 def test_x10_a_read_only_mount_is_read_only_with_all_below_it(world: World) -> None:
     source = world.shared("x10")
     (source / "file").write_text("kept")

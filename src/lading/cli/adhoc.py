@@ -178,7 +178,7 @@ def run_ready(
     if status.left_behind and not options.tty:
         from lading.run.leavings import thrown_away
 
-        session.printer.warn(f"{thrown_away(status.left_behind)}; --mount a folder, or run it as a task")
+        session.printer.warn(f"{thrown_away(status.left_behind)}; outputs are kept of tasks alone")
     if session.verbosity >= 1:
         session.printer.detail(f"level {status.level}, limits {dict(status.enforced_by)}")
     return status.exit_status if status.exit_status is not None else 1
@@ -245,6 +245,8 @@ def container_spec(
         user=ready.user,
         mounts=tuple(mounts),
         tmpfs=dict(parse_tmpfs(text) for text in options.tmpfs),
+        # The working tree is mounted read-only: no folder can be made in it.
+        folders=() if options.dev else tuple(ready.folders),
         network=options.network or ready.network,
         limits=limits_over(Limits(**ready.limits), options),
         terminal=options.tty,

@@ -145,6 +145,7 @@ def _ready(digest: Digest, session: Session) -> Ready:
         network=False,
         limits={},
         gpus=None,
+        folders=[],
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lading.project.model import Project
     from lading.store import Store
 
-_FORMAT = 2
+_FORMAT = 3
 _MAX_FILES = 10_000
 _VARIABLES = ("SOURCE_DATE_EPOCH",)
 
@@ -45,15 +45,19 @@ class Ready(NamedTuple):
     limits: dict[str, Any]
     gpus: dict[str, Any] | None
     """The task's request: count, memory_bytes."""
+    folders: list[str]
+    """Folders beside the code that tasks write their outputs to: a script finds them in a command, too."""
 
 
 def ready_from(project: Project, image: Image, task_name: str | None) -> Ready:
     """What `image` and the task, if one was named, say about a container."""
     from dataclasses import asdict
 
+    from lading.run.contract import CODE
     from lading.run.task import dev_path
 
     task = project.tasks.get(task_name) if task_name is not None else None
+    writers = [task] if task is not None else list(project.tasks.values())
     env = dict(image.config.env)
     return Ready(
         root=str(project.root),
@@ -68,6 +72,7 @@ def ready_from(project: Project, image: Image, task_name: str | None) -> Ready:
         network=task.network if task is not None else False,
         limits={k: v for k, v in asdict(task.limits).items() if v is not None} if task is not None else {},
         gpus=asdict(task.gpus) if task is not None and task.gpus is not None else None,
+        folders=sorted({f"{CODE}/{writer.outputs}" for writer in writers}),
     )
 
 

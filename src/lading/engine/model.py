@@ -55,6 +55,9 @@ class RunSpec:
     mounts: tuple[Mount, ...] = ()
     tmpfs: Mapping[str, int] = field(default_factory=dict)
     """Target → size in bytes."""
+    folders: tuple[str, ...] = ()
+    """Made in the root where they are missing, to be written to; what is in them is gone with it. Not at
+    level chroot, where nothing but /tmp is for writing."""
     network: bool = False
     read_only_root: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -39,6 +39,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def ready(store: Store, project: Project) -> Ready:
     ready = ready_from(project, put_image(store), "train")
+    assert ready.folders == ["/app/out"]
     remember(store, KEY, ready, project)
     return ready
 

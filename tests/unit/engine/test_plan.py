@@ -46,6 +46,7 @@ def mount(target: str) -> Mount:
         replace(SPEC, working_dir="//proc//self/fd/8"),
         replace(SPEC, working_dir="/a/../proc/1"),
         replace(SPEC, working_dir="here"),
+        replace(SPEC, folders=("/app/../../x",)),
         replace(SPEC, mounts=(mount("/"),)),
         replace(SPEC, mounts=(mount("/sys/x"),)),
         replace(SPEC, mounts=(mount("data"),)),

@@ -96,6 +96,9 @@ def _fill_root(root: int, plan: ContainerPlan, report: Report) -> None:
     for place in plan.places:
         report.stage = f"mount {place.target}"
         _mount_place(root, place)
+    for folder in plan.folders:
+        report.stage = f"folder {folder}"
+        os.close(open_folder_inside(root, folder, create=True))
 
 
 def map_caller(uid: int, gid: int, host_uid: int, host_gid: int) -> None:

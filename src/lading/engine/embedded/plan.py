@@ -66,6 +66,7 @@ class ContainerPlan:
     etc_files: Mapping[str, bytes]
     devices: Mapping[str, str] = field(default_factory=dict)
     """Path below the container's /dev → the device file on the host."""
+    folders: tuple[str, ...] = ()
 
 
 def check_spec(spec: RunSpec) -> None:
@@ -89,6 +90,8 @@ def check_spec(spec: RunSpec) -> None:
         _check_inside("mount target", target)
         if posixpath.normpath(target) == "/":
             raise EngineError("a mount over the container's root is not possible")
+    for folder in spec.folders:
+        _check_inside("folder", folder)
     normal = [posixpath.normpath(target) for target in targets]
     if twice := {target for target in normal if normal.count(target) > 1}:
         raise EngineError(f"two mounts have the target {min(twice)}")

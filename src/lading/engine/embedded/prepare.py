@@ -121,6 +121,7 @@ def _plan(
         read_only_root=spec.read_only_root,
         hostname=spec.hostname,
         terminal=spec.terminal,
+        folders=spec.folders,
         etc_files=etc_files(spec, _host_network_files() if spec.network else {}),
     )
 

@@ -92,6 +92,9 @@ def relocated(plan: ContainerPlan) -> ContainerPlan:
     for name, value in environment.items():
         if value.startswith(paths.view) and name != "PATH" and ":" not in value:
             Path(value).mkdir(parents=True, exist_ok=True)
+    for folder in map(paths.translate, plan.folders):
+        if _under(folder, plan.folder):
+            Path(folder).mkdir(parents=True, exist_ok=True)
     working = paths.translate(plan.working_dir)
     if working == plan.working_dir:
         working = f"{plan.folder}/home"
