@@ -8,6 +8,7 @@
     │   ├── PackageRefused          1   a Debian package breaks a rule or has an unhandled effect
     │   ├── ResolutionFailed        1   no set of versions satisfies the requirements
     │   ├── BudgetExceeded          1   an image is larger, or grew more, than is allowed
+    │   ├── ImageRefused            1   an image or archive breaks a rule, or is none
     │   ├── BuildFailed             1   a package's own build backend failed in the sandbox
     │   └── TaskFailed              *   the user's own code failed; carries its exit code
     ├── UsageError                  2   the command line is wrong
@@ -162,6 +163,16 @@ class BudgetExceeded(ProjectError):
 
     def as_json(self) -> dict[str, object]:
         return {**super().as_json(), "bill": list(self.bill)}
+
+
+class ImageRefused(ProjectError):
+    """An image, or an archive of one, broke `rule`; `place` says which file or layer."""
+
+    code = "image"
+
+    def __init__(self, place: str, rule: str, detail: str, *, hints: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{place} refused: {detail} [{rule}]", place=place, hints=hints)
+        self.rule = rule
 
 
 class BuildFailed(ProjectError):

@@ -1,0 +1,156 @@
+"""Which image the words of `explain` and `diff` mean: in the store, a file, an engine, a registry."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform as host
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lading.cli.session import Session
+from lading.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from lading.inspect.image.model import ImageEvidence
+    from lading.inspect.image.source import ImageSource
+    from lading.oci.digest import Digest
+
+FORMS = "a target, a digest or tag in the store, HOST/REPOSITORY:TAG, oci:DIR, oci-archive:FILE, docker-archive:FILE, docker:NAME or podman:NAME"
+
+
+def read_words(words: str | None, platform: str | None, session: Session) -> ImageEvidence:
+    """The image, read whole, or as far as its layers are not known already."""
+    from lading.inspect.image.source import read_image
+
+    source = find_source(words, platform or _host_platform(), session)
+    with session.store.using(), session.printer.progress(f"reading {source.name}") as phase:
+        return read_image(source, session.store, progress=phase.advance)
+
+
+def find_source(words: str | None, platform: str, session: Session) -> ImageSource:
+    """Raises UsageError, and what opening each kind raises."""
+    from lading.inspect.image.archives import Archive, Folder, docker_image, layout_image
+
+    kind, colon, rest = (words or "").partition(":")
+    if colon and rest and words is not None:
+        staging = session.store.staging
+        if kind == "oci":
+            return layout_image(Folder(Path(rest)), words, platform)
+        if kind == "oci-archive":
+            return layout_image(Archive(Path(rest), staging), words, platform)
+        if kind == "docker-archive":
+            return docker_image(Archive(Path(rest), staging), words, platform)
+        if kind in ("docker", "podman"):
+            return _from_engine(kind, rest, platform, session)
+    return _stored(words, platform, session)
+
+
+def _from_engine(engine: str, name: str, platform: str, session: Session) -> ImageSource:
+    from lading.engine.local.load import open_engine
+    from lading.inspect.image.archives import Archive, docker_image
+
+    client = open_engine(engine, session.environment)
+    descriptor, path = tempfile.mkstemp(dir=session.store.staging, prefix=f"{os.getpid()}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            done = subprocess.run(
+                [client.program, "save", name],
+                env=dict(client.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        if done.returncode != 0:
+            said = " ".join(done.stderr.decode("utf-8", "replace").split())[-400:]
+            raise EngineError(f"{engine} did not give {name}: {said}", hints=(f"{engine} images",))
+        return docker_image(Archive(Path(path), session.store.staging), f"{engine}:{name}", platform)
+    finally:
+        Path(path).unlink(missing_ok=True)  # the open file stays readable
+
+
+def _stored(words: str | None, platform: str, session: Session) -> ImageSource:
+    from lading.inspect.image.archives import Folder, manifest_image
+
+    digest = _known(words, platform, session)
+    if digest is None:
+        assert words is not None
+        digest = _pulled(words, platform, session)
+    return manifest_image(Folder(session.store.root), words or digest.short, digest)
+
+
+def _known(words: str | None, platform: str, session: Session) -> Digest | None:
+    from lading.oci.digest import Digest
+    from lading.run.ledger import Ledger
+
+    blobs = session.store.blobs
+    if words is not None:
+        with contextlib.suppress(ValueError):
+            digest = Digest(words.rpartition("@")[2])
+            if blobs.has(digest):
+                return digest
+            if "@" not in words:
+                raise UsageError(f"{words} is not in the store", hints=("lading explain HOST/REPOSITORY@sha256:…",))
+    with Ledger.open(session.store) as ledger:
+        rows = [row for row in ledger.images() if row.platform == platform and blobs.has(row.digest)]
+    if words is not None:
+        for row in rows:
+            if row.tag == words:
+                return row.digest
+    return _of_project(words, rows, session)
+
+
+def _of_project(words: str | None, rows: list[object], session: Session) -> Digest | None:
+    from lading.cli.building import open_project
+    from lading.errors import ProjectError
+
+    is_word = words is None or not any(mark in words for mark in ":/@")
+    if not is_word:
+        return None
+    try:
+        project = open_project(".", session)
+    except ProjectError:
+        if words is not None:
+            return None
+        raise
+    target = words or ("train" if "train" in project.targets else next(iter(project.targets)))
+    if target not in project.targets:
+        return None
+    for row in rows:
+        if row.project == project.name and row.target == target:  # type: ignore[attr-defined]
+            return row.digest  # type: ignore[attr-defined,no-any-return]
+    raise UsageError(
+        f"{project.name} has no image of {target} in the store", hints=(f"lading build . {target}",)
+    )
+
+
+def _pulled(words: str, platform: str, session: Session) -> Digest:
+    from lading.cli.format import format_size
+    from lading.oci.platform import Platform
+    from lading.oci.reference import Reference
+    from lading.registry.client import open_registry
+    from lading.registry.pull import find_image, pull_layers
+
+    try:
+        reference = Reference.parse(words)
+        _ = reference.version
+        wanted = Platform.parse(platform)
+    except ValueError as error:
+        raise UsageError(f"`{words}` is no image here: {error}; an image is {FORMS}") from None
+    store = session.store
+    with open_registry(reference.registry, store, session.environment) as registry, store.using():
+        image = find_image(registry, reference, wanted, store)
+        total_bytes = sum(layer.size_bytes for layer in image.manifest.layers)
+        with session.printer.progress(f"pulling {reference}", total_bytes) as phase:
+            fetched_bytes = pull_layers(registry, image, store, progress=phase.advance)
+    session.printer.note(f"{reference.name}@{image.digest}: {format_size(fetched_bytes)} fetched")
+    return image.digest
+
+
+def _host_platform() -> str:
+    from lading.oci.platform import host_platform
+
+    return str(host_platform(host.machine()))
