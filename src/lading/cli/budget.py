@@ -52,6 +52,17 @@ class Comparison:
 
 
 def add_budget_options(parser: Parser) -> None:
+    add_limit_options(parser)
+    parser.option(
+        "--against",
+        variable="LADING_AGAINST",
+        metavar="IMAGE",
+        help="compare with this digest or HOST/REPOSITORY:TAG instead of the last build",
+    )
+
+
+def add_limit_options(parser: Parser, *, before: str = "the last build of its target") -> None:
+    """`before` is what growth is measured from."""
     parser.option(
         "--max-size",
         variable="LADING_MAX_SIZE",
@@ -64,13 +75,7 @@ def add_budget_options(parser: Parser) -> None:
         variable="LADING_MAX_GROWTH",
         metavar="SIZE",
         convert=parse_bytes,
-        help="fail when it is so much larger than the last build of its target: 50MB",
-    )
-    parser.option(
-        "--against",
-        variable="LADING_AGAINST",
-        metavar="IMAGE",
-        help="compare with this digest or HOST/REPOSITORY:TAG instead of the last build",
+        help=f"fail when it is so much larger than {before}: 50MB",
     )
 
 
@@ -165,6 +170,32 @@ def check_budget(
             + bill_lines([(str(change), change.size_bytes) for change in changes], signed=True),
             bill=tuple(change.as_json() for change in changes),
             hints=(f"lading build --max-growth {_ceiling(growth_bytes)}",),
+        )
+
+
+def check_sizes(
+    command: str,
+    name: str,
+    size_bytes: int,
+    rows: list[tuple[str, int]],
+    max_size: int | None,
+    growth: tuple[int, list[tuple[str, int]]] | None = None,
+    max_growth: int | None = None,
+) -> None:
+    """The same for any image. `rows` and the rows of `growth` are the bill. Raises BudgetExceeded."""
+    if max_size is not None and size_bytes > max_size:
+        raise BudgetExceeded(
+            f"{name} weighs {format_size(size_bytes)}, and {format_size(max_size)} is allowed\n"
+            + bill_lines(rows),
+            bill=tuple({"name": row, "size_bytes": size} for row, size in rows),
+            hints=(f"lading {command} --max-size {_ceiling(size_bytes)}",),
+        )
+    if max_growth is not None and growth is not None and growth[0] > max_growth:
+        raise BudgetExceeded(
+            f"{name} grew by {format_size(growth[0])}, and {format_size(max_growth)} is allowed\n"
+            + bill_lines(growth[1], signed=True),
+            bill=tuple({"name": row, "size_bytes": size} for row, size in growth[1]),
+            hints=(f"lading {command} --max-growth {_ceiling(growth[0])}",),
         )
 
 

@@ -32,6 +32,8 @@ COMMANDS = (
     Command("build", "build one image and print its digest", "build", _IMAGE),
     Command("push", "build what a registry lacks, and push it there", "push", _IMAGE),
     Command("pull", "bring an image from a registry into the store", "pull", _IMAGE),
+    Command("explain", "say where every byte of any image comes from", "explain", _IMAGE),
+    Command("diff", "compare two images: packages, files, config, layers", "diff", _IMAGE),
     Command("run", "run a task, or a command in an image", "run", _RUN),
     Command("shell", "open a shell in an image", "shell", _RUN),
     Command("exec", "run a command in a container that is running", "exec", _RUN),

@@ -14,11 +14,17 @@ from lading.cli.session import Session
 from lading.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lading.inspect.image.model import ImageEvidence
     from lading.inspect.image.source import ImageSource
     from lading.oci.digest import Digest
+    from lading.run.rows import ImageRow
 
-FORMS = "a target, a digest or tag in the store, HOST/REPOSITORY:TAG, oci:DIR, oci-archive:FILE, docker-archive:FILE, docker:NAME or podman:NAME"
+FORMS = (
+    "a target, a digest or tag in the store, HOST/REPOSITORY:TAG, oci:DIR, oci-archive:FILE,"
+    " docker-archive:FILE, docker:NAME or podman:NAME"
+)
 
 
 def read_words(words: str | None, platform: str | None, session: Session) -> ImageEvidence:
@@ -93,7 +99,9 @@ def _known(words: str | None, platform: str, session: Session) -> Digest | None:
             if blobs.has(digest):
                 return digest
             if "@" not in words:
-                raise UsageError(f"{words} is not in the store", hints=("lading explain HOST/REPOSITORY@sha256:…",))
+                raise UsageError(
+                    f"{words} is not in the store", hints=("lading explain HOST/REPOSITORY@sha256:…",)
+                )
     with Ledger.open(session.store) as ledger:
         rows = [row for row in ledger.images() if row.platform == platform and blobs.has(row.digest)]
     if words is not None:
@@ -103,7 +111,7 @@ def _known(words: str | None, platform: str, session: Session) -> Digest | None:
     return _of_project(words, rows, session)
 
 
-def _of_project(words: str | None, rows: list[object], session: Session) -> Digest | None:
+def _of_project(words: str | None, rows: Sequence[ImageRow], session: Session) -> Digest | None:
     from lading.cli.building import open_project
     from lading.errors import ProjectError
 
@@ -120,8 +128,8 @@ def _of_project(words: str | None, rows: list[object], session: Session) -> Dige
     if target not in project.targets:
         return None
     for row in rows:
-        if row.project == project.name and row.target == target:  # type: ignore[attr-defined]
-            return row.digest  # type: ignore[attr-defined,no-any-return]
+        if row.project == project.name and row.target == target:
+            return row.digest
     raise UsageError(
         f"{project.name} has no image of {target} in the store", hints=(f"lading build . {target}",)
     )

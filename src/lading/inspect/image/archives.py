@@ -1,7 +1,7 @@
 """Images in files: OCI layouts as folders and archives, and Docker's archives.
 
-An archive is indexed once, member by member, and never unpacked; a layer is then a range of the file. Names in
-an archive are looked up and never opened as paths. Raises ImageRefused for what is no such thing.
+An archive is indexed once, member by member, and never unpacked; a layer is then a range of the file. Names
+in an archive are looked up and never opened as paths. Raises ImageRefused for what is no such thing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import posixpath
 import shutil
 import tarfile
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -22,7 +23,10 @@ from lading.inspect.image.source import LARGEST_DOCUMENT_BYTES, ImageSource, Lay
 from lading.oci.digest import Digest
 
 _DEEPEST_INDEX = 4
-_INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+_INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
 _ATTESTATION = "vnd.docker.reference.type"
 
 
@@ -62,32 +66,40 @@ class Archive:
     def __init__(self, path: Path, staging: Path) -> None:
         self.place = str(path)
         self._file = _plain_file(path, staging)
+        weakref.finalize(self, self._file.close)
         self._members: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
         try:
-            with tarfile.open(fileobj=self._file, mode="r:") as archive:
-                for member in archive:
-                    name = posixpath.normpath(member.name).lstrip("/")
-                    if member.isreg():
-                        self._members[name] = member.offset_data, member.size
-                    elif member.issym() or member.islnk():
-                        base = posixpath.dirname(name) if member.issym() else ""
-                        self._links[name] = posixpath.normpath(posixpath.join(base, member.linkname))
+            self._index()
         except (tarfile.TarError, EOFError, OverflowError, ValueError) as error:
             raise ImageRefused(self.place, "archive", f"it is no tar archive: {error}") from None
+
+    def _index(self) -> None:
+        with tarfile.open(fileobj=self._file, mode="r:") as archive:
+            for member in archive:
+                name = posixpath.normpath(member.name).lstrip("/")
+                if member.isreg():
+                    self._members[name] = member.offset_data, member.size
+                elif member.issym() or member.islnk():
+                    base = posixpath.dirname(name) if member.issym() else ""
+                    self._links[name] = posixpath.normpath(posixpath.join(base, member.linkname))
 
     def read(self, name: str) -> bytes | None:
         found = self._members.get(self._links.get(name, name))
         if found is None:
             return None
-        with _open_range(self._file, *found) as file:
+        with self._open(*found) as file:
             return _limited(file, self.place, name)
 
     def opener(self, name: str) -> Callable[[], IO[bytes]]:
         found = self._members.get(self._links.get(name, name))
         if found is None:
             raise ImageRefused(self.place, "blob", f"it has no {name}")
-        return lambda: _open_range(self._file, *found)
+        return lambda: self._open(*found)
+
+    def _open(self, start: int, size_bytes: int) -> IO[bytes]:
+        """Whoever can open a layer keeps the archive, and so its file, open."""
+        return cast(IO[bytes], BufferedReader(_Range(self._file, start, size_bytes), 1 << 20))
 
 
 class _Range(RawIOBase):
@@ -106,10 +118,6 @@ class _Range(RawIOBase):
         return count
 
 
-def _open_range(file: IO[bytes], start: int, size_bytes: int) -> IO[bytes]:
-    return cast(IO[bytes], BufferedReader(_Range(file, start, size_bytes), 1 << 20))
-
-
 def _limited(file: IO[bytes], place: str, name: str) -> bytes:
     content = file.read(LARGEST_DOCUMENT_BYTES + 1)
     if len(content) > LARGEST_DOCUMENT_BYTES:
@@ -125,7 +133,7 @@ def _plain_file(path: Path, staging: Path) -> IO[bytes]:
             return file
         file.seek(0)
         with file, gzip.open(file) as packed:
-            plain = tempfile.TemporaryFile(dir=staging)
+            plain = tempfile.TemporaryFile(dir=staging)  # noqa: SIM115 layers are ranges of it
             shutil.copyfileobj(packed, plain, 1 << 20)
         plain.seek(0)
         return cast(IO[bytes], plain)

@@ -17,8 +17,19 @@ _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 _APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 _DPKG = "var/lib/dpkg/"
 _CONDA = re.compile(r"(?:^|/)conda-meta/[^/]+\.json$")
-_DIST = re.compile(r"\.(?:dist-info/(?:METADATA|RECORD)|egg-info/(?:PKG-INFO|installed-files\.txt)|egg-info)$")
-_DPKG_FIELDS = ("Package", "Version", "Architecture", "Depends", "Pre-Depends", "Provides", "Source", "Essential")
+_DIST = re.compile(
+    r"\.(?:dist-info/(?:METADATA|RECORD)|egg-info/(?:PKG-INFO|installed-files\.txt)|egg-info)$"
+)
+_DPKG_FIELDS = (
+    "Package",
+    "Version",
+    "Architecture",
+    "Depends",
+    "Pre-Depends",
+    "Provides",
+    "Source",
+    "Essential",
+)
 
 Document = dict[str, Any]
 

@@ -1,8 +1,8 @@
 """GPU code in a shared object: what its .nv_fatbin sections hold for which architecture. Pure.
 
-Fed with a file's bytes as they pass; keeps headers only. A fat binary is a container (magic, header size, size)
-of entries: PTX or a cubin for one architecture, mostly compressed. Layout as public decoders of it have it;
-every length is checked against what encloses it, and a container that does not add up is not counted.
+Fed with a file's bytes as they pass; keeps headers only. A fat binary is a container (magic, header size,
+size) of entries: PTX or a cubin for one architecture, mostly compressed. Layout as public decoders of it have
+it; every length is checked against what encloses it, and a container that does not add up is not counted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class FatbinScanner:
             if found is None:
                 break
             position = found
-        keep = max(0, min(position, len(buffer)))
+        wanted = position if self._next is None else self._next - self._base
+        keep = min(wanted, len(buffer))
         self._kept, self._base = buffer[keep:], self._base + keep
 
     def _step(self, buffer: bytes, position: int) -> int | None:
@@ -66,22 +67,24 @@ class FatbinScanner:
         _, version, header_bytes, size = _CONTAINER.unpack_from(buffer, at)
         if version != 1 or header_bytes != _CONTAINER.size or not 0 < size < _LARGEST_CONTAINER_BYTES:
             return at + len(MAGIC)
-        self._next = self._base + at + header_bytes
-        self._container_end = self._next + size
+        self._next = self._base + at + _CONTAINER.size
+        self._container_end = self._next + int(size)
         self._pending = []
-        return at + header_bytes
+        return at + _CONTAINER.size
 
     def _entry(self, buffer: bytes) -> int | None:
         assert self._next is not None
         at = self._next - self._base
         if self._next == self._container_end:
+            if at > len(buffer):
+                return None  # what was promised must come before it counts
             self.entries += self._pending
             self._next = None
             return min(at, len(buffer))
         if at + _ENTRY_BYTES > len(buffer):
             return None
         kind, _, header_bytes, size, _, _, _, _, arch = _ENTRY.unpack_from(buffer, at)
-        end = self._next + header_bytes + size
+        end = self._next + int(header_bytes) + int(size)
         if not _ENTRY_BYTES <= header_bytes <= _MOST_ENTRY_HEADER_BYTES or end > self._container_end:
             self._next = None  # no container after all: its magic was data
             return at

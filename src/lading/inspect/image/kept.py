@@ -13,10 +13,10 @@ from lading.oci.digest import DiffId, Digest
 from lading.store import Store
 from lading.store.records import Records
 
-_FORMAT = 1
+_FORMAT = 2
 _MOST_KEPT = 600
 """Layers; the oldest go. Of a large layer some megabytes are kept."""
-_LETTERS = {kind: letter for kind, letter in zip(MemberKind, "fdslvpwo", strict=True)}
+_LETTERS = dict(zip(MemberKind, "fdslvpwo", strict=True))
 _KINDS = {letter: kind for kind, letter in _LETTERS.items()}
 
 
@@ -90,12 +90,14 @@ def _from_json(document: dict[str, Any]) -> LayerEvidence:
 def _member_row(m: Member) -> list[Any]:
     numbers = [m.mode, m.uid, m.gid, m.mtime_seconds, m.size_bytes, m.header_bytes, m.padding_bytes]
     packed = [m.packed_header_bytes, m.packed_size_bytes, m.packed_padding_bytes]
-    return [_escaped(m.path), _LETTERS[m.kind], *numbers, *packed, _escaped(m.link_target), m.sha256]
+    return [_escaped(m.path), _LETTERS[m.kind], _escaped(m.link_target), m.sha256, *numbers, *packed]
 
 
 def _member(row: list[Any]) -> Member:
-    path, letter, *numbers, link, sha256 = row
-    return Member(_restored(path), _KINDS[letter], *numbers, _restored(link), sha256)
+    path, letter, link, sha256, *numbers = row
+    mode, uid, gid, mtime, size, header, padding, packed_header, packed_size, packed_padding = numbers
+    sizes = size, header, padding, packed_header, packed_size, packed_padding
+    return Member(_restored(path), _KINDS[letter], mode, uid, gid, mtime, *sizes, _restored(link), sha256)
 
 
 def _escaped(text: str) -> str:

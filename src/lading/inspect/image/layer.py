@@ -31,9 +31,9 @@ def read_layer(
     diff_id: DiffId | None,
     progress: Callable[[int], None] = lambda size_bytes: None,
 ) -> LayerEvidence:
-    """The evidence of one layer, checked against what its image promises where it promises.
+    """The evidence of one layer, checked against what its image promises.
 
-    Raises ImageRefused for what is no layer, DigestMismatch, StoreError, EngineError (zstd without a decoder).
+    Raises ImageRefused, DigestMismatch, StoreError, EngineError (zstd without a decoder).
     """
     with LayerStream(open_blob, place) as stream:
         reading = _Reading(stream, place, progress)

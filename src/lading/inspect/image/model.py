@@ -1,8 +1,8 @@
 """What was read of an image, as values: members of layers, layers, the image. Pure.
 
-All numbers are of what was read: a member's bytes are its header blocks, its payload and the padding after it,
-and with the end of each archive they add up to every uncompressed byte. The same three have their share of the
-bytes as stored.
+All numbers are of what was read: a member's bytes are its header blocks, its payload and the padding after
+it, and with the end of each archive they add up to every uncompressed byte. The same three have their share
+of the bytes as stored.
 """
 
 from __future__ import annotations

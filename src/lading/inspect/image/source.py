@@ -38,7 +38,7 @@ class ImageSource:
 def read_image(
     source: ImageSource, store: Store, *, progress: Callable[[int], None] = lambda size_bytes: None
 ) -> ImageEvidence:
-    """Every layer read, or known from before. Raises ImageRefused, DigestMismatch, StoreError, EngineError."""
+    """Every layer, read now or before. Raises ImageRefused, DigestMismatch, StoreError, EngineError."""
     config = parse_document(source.config_bytes, source.name)
     try:
         diff_ids = [DiffId(text) for text in config["rootfs"]["diff_ids"]]
@@ -50,7 +50,8 @@ def read_image(
             source.name, "layers", f"it has {len(source.layers)} layers, its config names {len(diff_ids)}"
         )
     layers = [
-        _layer(store, layer, diff_id, progress) for layer, diff_id in zip(source.layers, diff_ids, strict=True)
+        _layer(store, layer, diff_id, progress)
+        for layer, diff_id in zip(source.layers, diff_ids, strict=True)
     ]
     created = _created_by(config, len(layers))
     return ImageEvidence(

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 from lading.errors import DigestMismatch, EngineError, ImageRefused, StoreError
 from lading.inspect.image.model import Packing
@@ -270,14 +270,14 @@ class _Zstd:
                 hints=("pip install 'lading[zstd]'",),
             ) from None
         self._error = zstandard.ZstdError
-        self._open = lambda: zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
         self._frame: Any = None
 
     def feed(self, block: bytes) -> Iterator[tuple[bytes, int]]:
         for start in range(0, len(block), _FEED_BYTES):
             left = block[start : start + _FEED_BYTES]
             while left:
-                self._frame = self._frame or self._open()
+                self._frame = self._frame or self._decompressor.decompressobj()
                 try:
                     data = self._frame.decompress(left)
                 except self._error as error:
@@ -302,10 +302,10 @@ def _decoder(magic: bytes, totals: Totals) -> tuple[_Plain | _Gzip | _Zstd, str]
 
 
 def _blocks(blob: IO[bytes], start: bytes) -> Iterator[bytes]:
-    block = start + cast(bytes, blob.read(_READ_BYTES))
+    block = start + blob.read(_READ_BYTES)
     while block:
         yield block
-        block = cast(bytes, blob.read(_READ_BYTES))
+        block = blob.read(_READ_BYTES)
 
 
 def packing_of(totals: Totals, files: int) -> Packing:

@@ -1,7 +1,7 @@
 """A layer's tar, member by member, with every byte accounted for.
 
-Reads what images hold in practice: ustar, old GNU, pax, long names, sparse files, devices, whiteouts. What two
-readers could take for different trees is refused. Knows no package and no image.
+Reads what images hold in practice: ustar, old GNU, pax, long names, sparse files, devices, whiteouts. What
+two readers could take for different trees is refused. Knows no package and no image.
 Sources: POSIX.1-2017 pax, tar(5), the GNU tar manual on sparse formats, OCI image-spec layer.md.
 """
 
@@ -198,9 +198,9 @@ class TarReader:
         text = raw.decode("utf-8", "surrogateescape")
         parts = [part for part in text.split("/") if part not in ("", ".")]
         if ".." in parts:
-            raise self._refused("tar-path", f"{ascii(text)} leaves the layer")
+            raise self._refused("tar-path", f"{text!a} leaves the layer")
         if "\0" in text:
-            raise self._refused("tar-path", f"{ascii(text)} has a NUL")
+            raise self._refused("tar-path", f"{text!a} has a NUL")
         return "/".join(parts)
 
     def _mtime(self, block: bytes, extra: dict[str, bytes]) -> int:
