@@ -18,6 +18,7 @@ from lading.errors import OutsideError, UsageError
 if TYPE_CHECKING:
     from lading.inspect.explain.account import Line
     from lading.inspect.explain.explanation import Explanation
+    from lading.inspect.explain.savings import Saving
 
 ABOUT = """Say where every byte of an image comes from, whoever made it, and what could be left out.
 
@@ -55,6 +56,9 @@ def add_arguments(parser: Parser) -> None:
     parser.option(
         "--sbom", variable="LADING_SBOM", metavar="FILE", help="write a CycloneDX bill of materials"
     )
+    parser.option(
+        "--html", variable="LADING_HTML", metavar="FILE", help="write one page with a map of the bytes"
+    )
     parser.flag(
         "--all", variable="LADING_ALL", help="every package, not only the largest; with --json every file"
     )
@@ -85,6 +89,8 @@ def execute(options: argparse.Namespace, session: Session) -> int:
         return _why(explanation, options.why, session)
     if options.sbom is not None:
         _write_sbom(explanation, options.sbom, session)
+    if options.html is not None:
+        _write_page(explanation, options.html, session)
     _check(explanation, options, session)
     if session.as_json:
         session.document(as_json(explanation, with_files=options.all))
@@ -133,26 +139,31 @@ def _why(explanation: Explanation, name: str, session: Session) -> int:
 def _write_sbom(explanation: Explanation, path: str, session: Session) -> None:
     from lading.inspect.explain.sbom import image_sbom
 
-    content = image_sbom(explanation)
+    _write(path, image_sbom(explanation))
+    count = format_count(len(explanation.packages.packages), "package")
+    session.printer.note(f"{path}: CycloneDX 1.6, {count}")
+
+
+def _write_page(explanation: Explanation, path: str, session: Session) -> None:
+    from lading.inspect.explain.html import explanation_page
+
+    savings = [(_saving_words(explanation, saving), saving.advice) for saving in explanation.savings]
+    _write(path, explanation_page(explanation, ". ".join(_summary(explanation)), savings).encode())
+    session.printer.note(f"{path}: one page, no network needed")
+
+
+def _write(path: str, content: bytes) -> None:
     try:
         Path(path).write_bytes(content)
     except OSError as error:
         raise OutsideError(f"writing {path} failed: {error.strerror}", place=path) from error
-    session.printer.note(
-        f"{path}: CycloneDX 1.6, {format_count(len(explanation.packages.packages), 'package')}"
-    )
 
 
 def explained_lines(explanation: Explanation, options: argparse.Namespace, width: int) -> list[str]:
     """All of it, as people read it. Pure."""
-    image = explanation.image
-    stored = f", {format_size(image.packed_bytes)} as stored" if image.is_packed else ", stored uncompressed"
     lines = [
-        f"{image.name}  {image.platform}",
-        f"{format_size(image.unpacked_bytes)} unpacked{stored}, {format_count(len(image.layers), 'layer')},"
-        f" {format_count(sum(len(layer.members) for layer in image.layers), 'entry', 'entries')}",
-        f"cold pull at 1 Gb/s: {format_seconds(explanation.pull_seconds)}"
-        f" ({format_size(image.packed_bytes)} × 8 / 1 Gb/s; unpacking comes on top)",
+        f"{explanation.image.name}  {explanation.image.platform}",
+        *_summary(explanation),
         *_gpu_lines(explanation, options.gpu),
         "",
         *_tree(explanation, width, options.all),
@@ -162,6 +173,18 @@ def explained_lines(explanation: Explanation, options: argparse.Namespace, width
         *_savings(explanation),
     ]
     return [line.rstrip() for line in lines]
+
+
+def _summary(explanation: Explanation) -> list[str]:
+    image = explanation.image
+    stored = f", {format_size(image.packed_bytes)} as stored" if image.is_packed else ", stored uncompressed"
+    members = sum(len(layer.members) for layer in image.layers)
+    return [
+        f"{format_size(image.unpacked_bytes)} unpacked{stored}, {format_count(len(image.layers), 'layer')},"
+        f" {format_count(members, 'entry', 'entries')}",
+        f"cold pull at 1 Gb/s: {format_seconds(explanation.pull_seconds)}"
+        f" ({format_size(image.packed_bytes)} × 8 / 1 Gb/s; unpacking comes on top)",
+    ]
 
 
 def _gpu_lines(explanation: Explanation, gpu: int | None) -> list[str]:
@@ -229,19 +252,20 @@ def _layers(explanation: Explanation, width: int) -> list[str]:
     return lines
 
 
-def _savings(explanation: Explanation) -> list[str]:
+def _saving_words(explanation: Explanation, saving: Saving) -> str:
     from lading.inspect.explain.explanation import share_words
 
+    packed = f"{format_size(saving.packed_bytes)} as stored, {share_words(explanation, saving)}"
+    files = format_count(len(saving.members), "file")
+    return f"−{format_size(saving.size_bytes)} ({packed})  {saving.title}: {files}"
+
+
+def _savings(explanation: Explanation) -> list[str]:
     if not explanation.savings:
         return ["nothing found that need not be there"]
     lines = ["what leaving out would save"]
     for number, saving in enumerate(explanation.savings, 1):
-        packed = f" ({format_size(saving.packed_bytes)} as stored, {share_words(explanation, saving)})"
-        lines.append(
-            f"{number:>3}  −{format_size(saving.size_bytes)}{packed}"
-            f"  {saving.title}: {format_count(len(saving.members), 'file')}"
-        )
-        lines.append(f"     {saving.advice}")
+        lines += [f"{number:>3}  {_saving_words(explanation, saving)}", f"     {saving.advice}"]
     first = explanation.suggested
     size, packed_bytes = sum(s.size_bytes for s in first), sum(s.packed_bytes for s in first)
     image = explanation.image

@@ -1,0 +1,86 @@
+// The page: one level of the tree as boxes and as rows. Nodes are [name, bytes, stored bytes, children].
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const map = document.getElementById("map");
+const path = [data.tree];
+const LEAST_PIXELS = 5;
+
+function words(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let at = 0;
+  while (Math.round(bytes) >= 1000 && at < units.length - 1) { bytes /= 1000; at += 1; }
+  return `${bytes < 9.95 && at > 1 ? bytes.toFixed(1) : Math.round(bytes)} ${units[at]}`;
+}
+function element(tag, text, parent) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (parent) parent.append(made);
+  return made;
+}
+function hue(name) {
+  let state = 7;
+  for (const letter of name.replace(/[ \d.].*$/, "")) state = (state * 31 + letter.charCodeAt(0)) % 360;
+  return state;
+}
+function open(node) { if (node[3].length) { path.push(node); draw(true); } }
+function out(depth) { if (depth > 0 && depth < path.length) { path.length = depth; draw(true); } }
+
+function draw(focus) {
+  const here = path[path.length - 1];
+  const children = here[3].length ? here[3] : [here];
+  const box = map.getBoundingClientRect();
+  map.replaceChildren();
+  squarify(children.map((child) => child[1]), 0, 0, box.width, box.height).forEach(([x, y, w, h], index) => {
+    const child = children[index];
+    if (w < LEAST_PIXELS || h < LEAST_PIXELS) return;
+    const button = element("button", "", map);
+    button.title = `${child[0]}: ${words(child[1])} unpacked, ${words(child[2])} as stored`;
+    button.setAttribute("aria-label", button.title);
+    Object.assign(button.style, { left: `${x}px`, top: `${y}px`, width: `${w}px`, height: `${h}px`,
+      background: `hsl(${hue(child[0])} 45% var(--cell))` });
+    if (w > 46 && h > 20) element("span", child[0], button);
+    if (w > 46 && h > 40) element("small", words(child[1]), button);
+    button.onclick = () => open(child);
+  });
+  if (focus && map.firstChild) map.firstChild.focus();
+  trail();
+  rows(children);
+}
+function trail() {
+  const nav = document.getElementById("trail");
+  nav.replaceChildren();
+  path.forEach((node, index) => {
+    if (index) nav.append(" › ");
+    element("button", index ? node[0] : "all", nav).onclick = () => out(index + 1);
+  });
+}
+function rows(children) {
+  const table = document.getElementById("rows");
+  table.replaceChildren();
+  const head = element("tr", "", element("thead", "", table));
+  ["", "unpacked", "as stored"].forEach((word) => element("th", word, head));
+  const body = element("tbody", "", table);
+  children.slice(0, 20).forEach((child) => {
+    const row = element("tr", "", body);
+    [child[0], words(child[1]), words(child[2])].forEach((word) => element("td", word, row));
+  });
+}
+function move(key) {
+  const now = document.activeElement.getBoundingClientRect();
+  const away = (box) => ({ ArrowLeft: now.left - box.right, ArrowRight: box.left - now.right,
+    ArrowUp: now.top - box.bottom, ArrowDown: box.top - now.bottom })[key];
+  const aside = (box) => Math.abs(key === "ArrowLeft" || key === "ArrowRight" ? box.top - now.top : box.left - now.left);
+  const found = [...map.children].filter((other) => away(other.getBoundingClientRect()) > -2)
+    .sort((a, b) => away(a.getBoundingClientRect()) * 4 + aside(a.getBoundingClientRect())
+      - away(b.getBoundingClientRect()) * 4 - aside(b.getBoundingClientRect()))[0];
+  if (found) found.focus();
+}
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" || event.key === "Backspace") { out(path.length - 1); event.preventDefault(); }
+  if (event.key.startsWith("Arrow") && map.contains(document.activeElement)) { move(event.key); event.preventDefault(); }
+});
+document.getElementById("sizes").textContent = data.summary;
+data.savings.forEach(([title, advice]) => element("small", advice, element("li", title, document.getElementById("savings"))));
+if (!data.savings.length) element("li", "nothing was found", document.getElementById("savings"));
+let width = 0;
+new ResizeObserver(() => { if (map.clientWidth !== width) { width = map.clientWidth; draw(false); } }).observe(map);
