@@ -25,23 +25,28 @@ function hue(name) {
 function open(node) { if (node[3].length) { path.push(node); draw(true); } }
 function out(depth) { if (depth > 0 && depth < path.length) { path.length = depth; draw(true); } }
 
+// Boxes of one level; large ones show the level below too. `above`: nodes between here and these.
+function place(nodes, [left, top, width, height], above) {
+  squarify(nodes.map((node) => node[1]), left, top, width, height).forEach(([x, y, w, h], index) => {
+    const node = nodes[index];
+    if (w < LEAST_PIXELS || h < LEAST_PIXELS) return;
+    const button = element("button", "", map);
+    button.title = `${node[0]}: ${words(node[1])} unpacked, ${words(node[2])} as stored`;
+    button.setAttribute("aria-label", button.title);
+    Object.assign(button.style, { left: `${x}px`, top: `${y}px`, width: `${w}px`, height: `${h}px`,
+      background: `hsl(${hue(node[0])} 45% var(--cell))` });
+    const isNested = !above.length && node[3].length && w > 150 && h > 110;
+    if (w > 46 && h > 20) element("span", isNested ? `${node[0]}  ${words(node[1])}` : node[0], button);
+    if (!isNested && w > 46 && h > 40) element("small", words(node[1]), button);
+    button.onclick = () => { path.push(...above); open(node); if (!node[3].length) draw(true); };
+    if (isNested) place(node[3], [x + 3, y + 22, w - 6, h - 25], [node]);
+  });
+}
 function draw(focus) {
   const here = path[path.length - 1];
   const children = here[3].length ? here[3] : [here];
-  const box = map.getBoundingClientRect();
   map.replaceChildren();
-  squarify(children.map((child) => child[1]), 0, 0, box.width, box.height).forEach(([x, y, w, h], index) => {
-    const child = children[index];
-    if (w < LEAST_PIXELS || h < LEAST_PIXELS) return;
-    const button = element("button", "", map);
-    button.title = `${child[0]}: ${words(child[1])} unpacked, ${words(child[2])} as stored`;
-    button.setAttribute("aria-label", button.title);
-    Object.assign(button.style, { left: `${x}px`, top: `${y}px`, width: `${w}px`, height: `${h}px`,
-      background: `hsl(${hue(child[0])} 45% var(--cell))` });
-    if (w > 46 && h > 20) element("span", child[0], button);
-    if (w > 46 && h > 40) element("small", words(child[1]), button);
-    button.onclick = () => open(child);
-  });
+  place(children, [0, 0, map.clientWidth, map.clientHeight], []);
   if (focus && map.firstChild) map.firstChild.focus();
   trail();
   rows(children);
