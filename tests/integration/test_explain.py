@@ -74,7 +74,7 @@ def test_what_docker_saved_is_accounted_for_to_the_byte(saved: Path, lading: Too
 def test_the_forms_of_one_image_are_explained_alike(
     saved: Path, lading: Tool, skopeo: Tool, tmp_path: Path
 ) -> None:
-    """Docker's archive, an OCI layout in gzip, an OCI archive in zstd: the same bytes unpacked, no difference."""
+    """Docker's archive, a layout in gzip, an archive in zstd: the same bytes unpacked, no difference."""
     gz, zst = f"oci:{tmp_path}/gz", f"oci-archive:{tmp_path}/zst.tar"
     skopeo("copy", "--quiet", f"docker-archive:{saved}", f"{gz}:1")
     flags = ("--dest-compress", "--dest-compress-format", "zstd")
