@@ -114,3 +114,19 @@ def test_buildahs_archive_with_deleted_files(
     lines = document["lines"]
     assert sum(line["size_bytes"] for line in lines) == document["unpacked_bytes"]  # type: ignore[attr-defined]
     assert sum(line["packed_bytes"] for line in lines) == document["packed_bytes"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.docker
+@pytest.mark.registry
+@pytest.mark.engines
+def test_engines_and_registries_are_asked(
+    saved: Path, docker: Tool, registry: str, lading: Tool, skopeo: Tool
+) -> None:
+    """`docker:NAME` and HOST/REPOSITORY:TAG are the image that the archive is."""
+    place = f"{registry}/explained/one:1"
+    skopeo("copy", "--quiet", "--dest-tls-verify=false", f"docker-archive:{saved}", f"docker://{place}")
+    env = {"DOCKER_HOST": docker.prefix[2]}
+    assert "nothing else differs" in lading("diff", "docker:explained:1", place, env=env).stdout
+    failed = lading("explain", "docker:nothing:1", env=env, check=False)
+    assert failed.returncode == 3
+    assert "hint: docker images" in failed.stderr

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 from lading.cli.budget import add_limit_options, check_sizes
 from lading.cli.building import parse_platform
 from lading.cli.format import format_count, format_seconds, format_size
-from lading.cli.inspected import FORMS, read_words
+from lading.cli.inspected import FORMS, read_words, sharing_images
 from lading.cli.parser import Parser
 from lading.cli.session import Session
 from lading.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lading.inspect.explain.account import Line
     from lading.inspect.explain.explanation import Explanation
     from lading.inspect.explain.savings import Saving
+    from lading.oci.digest import DiffId
 
 ABOUT = """Say where every byte of an image comes from, whoever made it, and what could be left out.
 
@@ -92,10 +95,12 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     if options.html is not None:
         _write_page(explanation, options.html, session)
     _check(explanation, options, session)
+    sharing = sharing_images(session, explanation.image)
     if session.as_json:
-        session.document(as_json(explanation, with_files=options.all))
+        session.document(as_json(explanation, with_files=options.all, sharing=sharing))
     else:
-        for line in explained_lines(explanation, options, shutil.get_terminal_size((100, 24)).columns):
+        width = shutil.get_terminal_size((100, 24)).columns
+        for line in explained_lines(explanation, options, sharing, width):
             session.line(line)
     return 0
 
@@ -159,7 +164,12 @@ def _write(path: str, content: bytes) -> None:
         raise OutsideError(f"writing {path} failed: {error.strerror}", place=path) from error
 
 
-def explained_lines(explanation: Explanation, options: argparse.Namespace, width: int) -> list[str]:
+def explained_lines(
+    explanation: Explanation,
+    options: argparse.Namespace,
+    sharing: Mapping[DiffId, tuple[str, ...]],
+    width: int,
+) -> list[str]:
     """All of it, as people read it. Pure."""
     lines = [
         f"{explanation.image.name}  {explanation.image.platform}",
@@ -168,7 +178,7 @@ def explained_lines(explanation: Explanation, options: argparse.Namespace, width
         "",
         *_tree(explanation, width, options.all),
         "",
-        *_layers(explanation, width),
+        *_layers(explanation, sharing, width),
         "",
         *_savings(explanation),
     ]
@@ -238,17 +248,16 @@ def _tree(explanation: Explanation, width: int, everything: bool) -> list[str]:
     return lines
 
 
-def _layers(explanation: Explanation, width: int) -> list[str]:
+def _layers(explanation: Explanation, sharing: Mapping[DiffId, tuple[str, ...]], width: int) -> list[str]:
     from lading.inspect.explain.explanation import shown
 
     lines = [f"{'unpacked':>9} {'as stored':>10}  layer"]
     for number, layer in enumerate(explanation.image.layers):
         words = " ".join(shown(explanation.image.notes[number].created_by).split()) or layer.digest.short
-        text = f"{number + 1:>3}  {words}"
-        lines.append(
-            f"{format_size(layer.unpacked_bytes):>9} {format_size(layer.packed_bytes):>10}"
-            f"  {text[: max(20, width - 23)]}"
-        )
+        others = len(sharing.get(layer.diff_id, ()))
+        note = f"  (also in {format_count(others, 'other image')})" if others else ""
+        text = f"{number + 1:>3}  {words[: max(12, width - 30 - len(note))]}{note}"
+        lines.append(f"{format_size(layer.unpacked_bytes):>9} {format_size(layer.packed_bytes):>10}  {text}")
     return lines
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lading.cli.session import Session
-from lading.errors import EngineError, UsageError
+from lading.errors import DigestMismatch, EngineError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lading.inspect.image.model import ImageEvidence
     from lading.inspect.image.source import ImageSource
-    from lading.oci.digest import Digest
+    from lading.oci.digest import DiffId, Digest
     from lading.run.rows import ImageRow
 
 FORMS = (
@@ -34,6 +34,22 @@ def read_words(words: str | None, platform: str | None, session: Session) -> Ima
     source = find_source(words, platform or _host_platform(), session)
     with session.store.using(), session.printer.progress(f"reading {source.name}") as phase:
         return read_image(source, session.store, progress=phase.advance)
+
+
+def sharing_images(session: Session, image: ImageEvidence) -> dict[DiffId, tuple[str, ...]]:
+    """Other images of the store that have a layer of `image`: their tags, by the layer's diff ID."""
+    from lading.engine.local.load import image_layers
+    from lading.run.ledger import Ledger
+
+    with Ledger.open(session.store) as ledger:
+        others = {row.digest: row.tag for row in ledger.images() if row.digest != image.digest}
+    found: dict[DiffId, list[str]] = {}
+    for digest, tag in others.items():
+        with contextlib.suppress(StoreError, DigestMismatch):  # collected meanwhile
+            for layer in image_layers(session.store, digest):
+                found.setdefault(layer.diff_id, []).append(f"{tag}@{digest.short}")
+    held = {layer.diff_id for layer in image.layers}
+    return {diff_id: tuple(sorted(tags)) for diff_id, tags in found.items() if diff_id in held}
 
 
 def find_source(words: str | None, platform: str, session: Session) -> ImageSource:

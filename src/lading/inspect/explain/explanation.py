@@ -5,8 +5,9 @@ The document is a promise: fields are added, never renamed; `schema` counts what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from lading.inspect.explain.account import Line, make_account
@@ -15,6 +16,7 @@ from lading.inspect.explain.packages import Package, Packages, find_packages
 from lading.inspect.explain.savings import Saving, find_savings
 from lading.inspect.image.merge import Merged, merge_layers
 from lading.inspect.image.model import ImageEvidence, Packing
+from lading.oci.digest import DiffId
 
 SCHEMA = 1
 GIGABIT_BYTES = 125_000_000
@@ -94,7 +96,13 @@ def shown(text: str) -> str:
     )
 
 
-def as_json(explanation: Explanation, *, with_files: bool = False) -> dict[str, Any]:
+def as_json(
+    explanation: Explanation,
+    *,
+    with_files: bool = False,
+    sharing: Mapping[DiffId, tuple[str, ...]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """`sharing`: other images with a layer, by its diff ID."""
     image, gpu = explanation.image, explanation.gpu
     return {
         "type": "explanation",
@@ -107,7 +115,7 @@ def as_json(explanation: Explanation, *, with_files: bool = False) -> dict[str, 
         "packed_bytes": image.packed_bytes,
         "is_packed": image.is_packed,
         "pull_seconds": round(explanation.pull_seconds, 3),
-        "layers": [_layer(explanation, number) for number in range(len(image.layers))],
+        "layers": [_layer(explanation, number, sharing) for number in range(len(image.layers))],
         "lines": [_line(line, 3 if with_files else 2) for line in explanation.account.sorted()],
         "packages": [_package(explanation.packages, p) for p in explanation.packages.packages],
         "gpu": {
@@ -151,7 +159,9 @@ def share_words(explanation: Explanation, saving: Saving) -> str:
     return "exact" if is_exact else "share of the stream"
 
 
-def _layer(explanation: Explanation, number: int) -> dict[str, Any]:
+def _layer(
+    explanation: Explanation, number: int, sharing: Mapping[DiffId, tuple[str, ...]]
+) -> dict[str, Any]:
     layer, note = explanation.image.layers[number], explanation.image.notes[number]
     return {
         "number": number + 1,
@@ -163,6 +173,7 @@ def _layer(explanation: Explanation, number: int) -> dict[str, Any]:
         "packed_bytes": layer.packed_bytes,
         "unpacked_bytes": layer.unpacked_bytes,
         "members": len(layer.members),
+        "shared_with": list(sharing.get(layer.diff_id, ())),
     }
 
 
