@@ -52,7 +52,7 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     else:
         for line in difference_lines(difference, everything=options.all):
             session.line(line)
-    rows = list(after.package_bytes().items())
+    rows = list(after.stored_bytes().items())
     growth = difference.growth_bytes, [(str(change), change.size_bytes) for change in difference.packages]
     size_bytes = difference.measured(after)
     check_sizes("diff", after.image.name, size_bytes, rows, options.max_size, growth, options.max_growth)

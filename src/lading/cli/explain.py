@@ -65,9 +65,9 @@ def add_arguments(parser: Parser) -> None:
     parser.flag(
         "--all", variable="LADING_ALL", help="every package, not only the largest; with --json every file"
     )
-    add_limit_options(parser, before="the image of --against")
+    add_limit_options(parser, before="the other image")
     parser.option(
-        "--against", variable="LADING_AGAINST", metavar="IMAGE", help="what --max-growth measures from"
+        "--against", variable="LADING_AGAINST", metavar="IMAGE", help="another image, for the growth"
     )
 
 
@@ -112,11 +112,11 @@ def _check(explanation: Explanation, options: argparse.Namespace, session: Sessi
         from lading.inspect.explain.explanation import explain_image
 
         before = explain_image(read_words(options.against, options.platform, session))
-        then, now = before.package_bytes(), explanation.package_bytes()
+        then, now = before.stored_bytes(), explanation.stored_bytes()
         changes = {name: now.get(name, 0) - then.get(name, 0) for name in {**then, **now}}
         rows = sorted(((n, size) for n, size in changes.items() if size), key=lambda row: (-row[1], row[0]))
         growth = image.packed_bytes - before.image.packed_bytes, rows
-    rows = list(explanation.package_bytes().items())
+    rows = list(explanation.stored_bytes().items())
     check_sizes("explain", image.name, image.packed_bytes, rows, options.max_size, growth, options.max_growth)
 
 
@@ -173,8 +173,7 @@ def explained_lines(
     """All of it, as people read it. Pure."""
     lines = [
         f"{explanation.image.name}  {explanation.image.platform}",
-        *_summary(explanation),
-        *_gpu_lines(explanation, options.gpu),
+        *_wrapped([*_summary(explanation), *_gpu_lines(explanation, options.gpu)], width),
         "",
         *_tree(explanation, width, options.all),
         "",
@@ -183,6 +182,12 @@ def explained_lines(
         *_savings(explanation),
     ]
     return [line.rstrip() for line in lines]
+
+
+def _wrapped(lines: list[str], width: int) -> list[str]:
+    import textwrap
+
+    return [part for line in lines for part in textwrap.wrap(line, max(40, width), subsequent_indent="  ")]
 
 
 def _summary(explanation: Explanation) -> list[str]:

@@ -42,9 +42,12 @@ class Explanation:
         """The three largest."""
         return self.savings[:_SUGGESTED]
 
-    def package_bytes(self) -> dict[str, int]:
-        """Unpacked payload by package or place, largest first."""
-        sizes = {line.name: line.size_bytes for group in self.account.sorted() for line in group.sorted()}
+    def stored_bytes(self) -> dict[str, int]:
+        """Bytes as stored by package or place, largest first: the bill for what the image weighs."""
+        sizes: dict[str, int] = {}
+        for group in self.account.sorted():
+            for line in group.sorted():
+                sizes[line.name] = sizes.get(line.name, 0) + line.packed_bytes
         return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
 
 

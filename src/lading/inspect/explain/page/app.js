@@ -30,13 +30,14 @@ function place(nodes, [left, top, width, height], above) {
   squarify(nodes.map((node) => node[1]), left, top, width, height).forEach(([x, y, w, h], index) => {
     const node = nodes[index];
     if (w < LEAST_PIXELS || h < LEAST_PIXELS) return;
+    const label = node[3].length ? node[0] : node[0].split("/").pop(); // of a file, its name
     const button = element("button", "", map);
     button.title = `${node[0]}: ${words(node[1])} unpacked, ${words(node[2])} as stored`;
     button.setAttribute("aria-label", button.title);
     Object.assign(button.style, { left: `${x}px`, top: `${y}px`, width: `${w}px`, height: `${h}px`,
-      background: `hsl(${hue(node[0])} 45% var(--cell))` });
+      background: `hsl(${hue(label)} 45% var(--cell))` });
     const isNested = !above.length && node[3].length && w > 150 && h > 110;
-    if (w > 46 && h > 20) element("span", isNested ? `${node[0]}  ${words(node[1])}` : node[0], button);
+    if (w > 46 && h > 20) element("span", isNested ? `${label}  ${words(node[1])}` : label, button);
     if (!isNested && w > 46 && h > 40) element("small", words(node[1]), button);
     button.onclick = () => { path.push(...above); open(node); if (!node[3].length) draw(true); };
     if (isNested) place(node[3], [x + 3, y + 22, w - 6, h - 25], [node]);
@@ -87,5 +88,8 @@ document.addEventListener("keydown", (event) => {
 document.getElementById("sizes").textContent = data.summary;
 data.savings.forEach(([title, advice]) => element("small", advice, element("li", title, document.getElementById("savings"))));
 if (!data.savings.length) element("li", "nothing was found", document.getElementById("savings"));
-let width = 0;
-new ResizeObserver(() => { if (map.clientWidth !== width) { width = map.clientWidth; draw(false); } }).observe(map);
+let drawn = "";
+new ResizeObserver(() => {
+  const size = `${map.clientWidth} ${map.clientHeight}`;
+  if (size !== drawn) { drawn = size; draw(false); }
+}).observe(map);
