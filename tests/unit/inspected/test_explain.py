@@ -97,6 +97,31 @@ def test_files_belong_to_the_packages_that_list_them(store: Store) -> None:
     assert why_here(explanation.packages, "libx") == (("toolx 2.0-1", "libx 1.0-1"),)
 
 
+def test_conda_apk_and_distroless_records_are_read(store: Store) -> None:
+    conda = {"name": "numpy", "version": "2.0", "depends": ["libblas >=3"], "files": ["lib/np.so"]}
+    blas = {"name": "libblas", "version": "3.9", "depends": [], "files": ["lib/blas.so"]}
+    apk = "P:musl\nV:1.2\np:so:libc.musl.so=1\nF:lib\nR:ld.so\n\n"
+    apk += "P:zlib\nV:1.3\nD:so:libc.musl.so\nF:lib\nR:z.so\n"
+    explanation = explained(
+        store,
+        tar_of(
+            ("opt/conda/conda-meta/numpy-2.0-0.json", json.dumps(conda).encode()),
+            ("opt/conda/conda-meta/libblas-3.9-0.json", json.dumps(blas).encode()),
+            ("opt/conda/lib/np.so", b"n"),
+            ("lib/apk/db/installed", apk.encode()),
+            ("lib/z.so", b"z"),
+            ("var/lib/dpkg/status.d/tzdata", b"Package: tzdata\nVersion: 1\n"),
+            ("var/lib/dpkg/status.d/tzdata.md5sums", b"0123  usr/share/zoneinfo/UTC\n"),
+            ("usr/share/zoneinfo/UTC", b"u"),
+        ),
+    )
+    owner = explanation.packages.owner
+    found = [owner(path) for path in ("opt/conda/lib/np.so", "lib/z.so", "usr/share/zoneinfo/UTC")]
+    assert [package and package.label for package in found] == ["numpy 2.0", "zlib 1.3", "tzdata 1"]
+    assert why_here(explanation.packages, "libblas") == (("numpy 2.0", "libblas 3.9"),)
+    assert why_here(explanation.packages, "musl") == (("zlib 1.3", "musl 1.2"),)
+
+
 def _without(explanation: Explanation, tars: tuple[bytes, ...]) -> list[bytes]:
     """The same layers, made again without what the three largest savings name."""
     dropped = {w for s in explanation.suggested if s.kind != "duplicate" for w in s.members}

@@ -43,4 +43,5 @@ def _node(line: Line, least: int) -> list[Any]:
     if rest:
         size_bytes = sum(child.size_bytes for child in rest)
         nodes.append([f"{len(rest)} smaller", size_bytes, sum(child.packed_bytes for child in rest), []])
+    nodes.sort(key=lambda node: -node[1])
     return [shown(line.name), line.size_bytes, line.packed_bytes, nodes]

@@ -18,7 +18,7 @@ _LEAST_BYTES = 100_000
 _LEAST_DUPLICATE_BYTES = 64 << 10
 _NOTES = {
     "hidden": "delete it in the step that makes it, or never write it: later layers only hide it",
-    "duplicate": "keep one and make the others hard links",
+    "duplicate": "keep one and make the others links: hard ones in its layer, symbolic ones in others",
     "cache": "leave it out in the step that fills it",
     "ballast": "nothing at run time reads it as a rule; check your own use",
     "bytecode": "start-up gets slower: Python compiles at each start then",
