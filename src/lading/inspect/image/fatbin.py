@@ -1,4 +1,6 @@
-"""GPU code in a shared object: what its .nv_fatbin sections hold for which architecture. Pure.
+"""GPU code in a shared object: how much there is for which architecture. Pure.
+
+Most of it stands in the section .nv_fatbin; libraries that compile at run time keep more in .rodata.
 
 Fed with a file's bytes as they pass; keeps headers only. A fat binary is a container (magic, header size,
 size) of entries: PTX or a cubin for one architecture, mostly compressed. Layout as public decoders of it have
