@@ -225,3 +225,22 @@ def test_gpu_code_is_found_however_the_bytes_arrive(step: int) -> None:
         ("ptx", 90, 160),
         ("sass", 86, 224),
     ]
+
+
+def test_two_cudas_and_code_for_other_gpus_are_said(store: Store) -> None:
+    """Machine code runs on GPUs of its own major version and the same or a later minor one."""
+    library = b"\x7fELF".ljust(4096, b"\0") + _fatbin((2, 80, 800), (2, 90, 1600), (1, 90, 96))
+    explanation = explained(
+        store,
+        tar_of(
+            (f"{SITE}/nvidia/cublas/lib/libcublas.so.12", library),
+            ("usr/local/cuda-13.0/lib64/libcublas.so.13", library + b"more"),
+            *_dist("nvidia_cublas_cu12", "12.8.4.1", "", ("nvidia/cublas/lib/libcublas.so.12",)),
+            *_dist("nvidia_cublas_cu13", "13.0.0"),
+        ),
+    )
+    gpu = explanation.gpu
+    assert [line.partition(" (")[0] for line in gpu.majors] == ["CUDA 12", "CUDA 13"]
+    assert len(gpu.copies) == 1
+    assert [(code.name, code.size_bytes) for code in gpu.useless_for(86)] == [("sm_90", 2 * 1664)]
+    assert gpu.useless_for(90) == tuple(code for code in gpu.code if code.name == "sm_80")
