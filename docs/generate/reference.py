@@ -276,6 +276,7 @@ def wheel_rules_page() -> str:
 def pages() -> dict[str, str]:
     """Every page of the reference: file name → text."""
     from files import files_page
+    from lint_pages import lint_pages
 
     made = {
         "cli.md": cli_page(),
@@ -284,6 +285,7 @@ def pages() -> dict[str, str]:
         "exit-codes.md": exit_codes_page(),
         "files.md": files_page(table),
         "wheel-rules.md": wheel_rules_page(),
+        **lint_pages(table),
     }
     return {name: _MADE + "\n" + text.rstrip("\n") + "\n" for name, text in made.items()}
 
@@ -299,7 +301,7 @@ def main() -> int:
             continue
         stale.append(name)
         if not check:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
     if check and stale:
         sys.stderr.write(f"out of date: {', '.join(stale)}; run: make docs\n")

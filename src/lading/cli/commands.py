@@ -29,6 +29,7 @@ COMMANDS = (
     Command("init", "write down what detection cannot know", "init", _PROJECT),
     Command("lock", "resolve everything and write lading.lock", "lock", _PROJECT),
     Command("plan", "say what a build would do, and why", "plan", _PROJECT),
+    Command("lint", "find costly mistakes in Dockerfiles and manifests", "lint", _PROJECT),
     Command("build", "build one image and print its digest", "build", _IMAGE),
     Command("push", "build what a registry lacks, and push it there", "push", _IMAGE),
     Command("pull", "bring an image from a registry into the store", "pull", _IMAGE),

@@ -1,0 +1,167 @@
+"""`lading lint`: rules over Dockerfiles, compose files, Kubernetes and Argo manifests."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lading.cli.parser import Parser
+from lading.cli.session import Session
+from lading.errors import OutsideError, UsageError
+
+if TYPE_CHECKING:
+    from lading.inspect.lint.engine import Report
+    from lading.inspect.lint.model import Finding, Severity
+
+FORMATS = ("text", "sarif", "github")
+ABOUT = """Find what wastes GPUs, breaks builds or leaks credentials in Dockerfiles, compose files, manifests.
+
+Only what is certain is said; where a value cannot be known the rule stays silent. A finding is taken back by
+a comment on its line or above it, with a reason: # lading: ignore LDD001 compiles kernels when it starts"""
+EXAMPLES = """Examples:
+  lading lint                           everything below this folder
+  lading lint Dockerfile --fix          show the mends as a diff, and make them
+  lading lint --format sarif            for code scanning
+  lading lint --baseline lint.json      only what is new
+  lading lint --severity LDD001=off"""
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="files and folders; default: this folder")
+    parser.option(
+        "--format",
+        variable="LADING_LINT_FORMAT",
+        metavar="FORMAT",
+        help=f"one of {', '.join(FORMATS)}",
+        convert=_format,
+        default="text",
+    )
+    parser.option(
+        "--fail-on",
+        variable="LADING_LINT_FAIL_ON",
+        metavar="LEVEL",
+        help="exit 1 for findings of this level or worse: error, warning, info, off",
+        convert=_severity,
+        default="error",
+    )
+    parser.option(
+        "--severity",
+        variable="LADING_LINT_SEVERITY",
+        metavar="RULE=LEVEL",
+        help="another level for a rule",
+        convert=_override,
+        repeat=True,
+    )
+    parser.option(
+        "--baseline",
+        variable="LADING_LINT_BASELINE",
+        metavar="FILE",
+        help="say nothing of the findings in FILE",
+    )
+    parser.flag(
+        "--write-baseline", variable="LADING_LINT_WRITE_BASELINE", help="write today's findings to FILE"
+    )
+    parser.flag("--fix", variable="LADING_LINT_FIX", help="show what can be mended as a diff, then mend it")
+    parser.flag("--dry-run", variable="LADING_LINT_DRY_RUN", help="with --fix: only show the diff")
+
+
+def execute(options: argparse.Namespace, session: Session) -> int:
+    from lading.inspect.lint.engine import lint_files
+    from lading.inspect.lint.model import Severity
+
+    if options.write_baseline and not options.baseline:
+        raise UsageError(
+            "--write-baseline needs --baseline FILE",
+            hints=("lading lint --baseline lint.json --write-baseline",),
+        )
+    paths = [Path(path) for path in options.paths or ["."]]
+    overrides: dict[str, Severity] = dict(options.severity)
+    report = lint_files(paths, overrides)
+    for path, reason in report.unread:
+        session.printer.note(f"{path} was not read: {reason}")
+    if options.write_baseline:
+        _write(Path(options.baseline), json.dumps(sorted({f.key for f in report.findings}), indent=1) + "\n")
+        return 0
+    if options.baseline:
+        known = _baseline(Path(options.baseline))
+        report.findings = [finding for finding in report.findings if finding.key not in known]
+    if options.fix:
+        _fix(report, session, write=not options.dry_run)
+        if not options.dry_run:
+            report = lint_files(paths, overrides)
+            if options.baseline:
+                report.findings = [finding for finding in report.findings if finding.key not in known]
+    _print(report.findings, options.format, session)
+    threshold = options.fail_on if isinstance(options.fail_on, Severity) else Severity.of(options.fail_on)
+    return int(threshold is not Severity.OFF and any(f.severity >= threshold for f in report.findings))
+
+
+def _print(findings: list[Finding], form: str, session: Session) -> None:
+    from lading.inspect.lint.output import as_json, github, sarif
+
+    if form == "sarif":
+        session.document(sarif(findings))
+    elif session.as_json:
+        session.document({"type": "lint", "findings": [as_json(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            text = f"{finding.place}: {finding.severity.label} {finding.rule}: {finding.message}"
+            session.line(github(finding) if form == "github" else text)
+
+
+def _fix(report: Report, session: Session, *, write: bool) -> None:
+    from lading.inspect.lint.fix import difference, mended
+
+    for path, before in report.texts.items():
+        after = mended(before, (finding for finding in report.findings if finding.path == path))
+        if after == before:
+            continue
+        session.stderr.write(difference(path, before, after))
+        if write:
+            _write(Path(path), after)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        raise OutsideError(f"{path} cannot be written: {error.strerror}", place=str(path)) from error
+
+
+def _baseline(path: Path) -> frozenset[str]:
+    hint = f"lading lint --baseline {path} --write-baseline"
+    try:
+        keys = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"the baseline {path} cannot be read: {error.strerror}", hints=(hint,)) from error
+    except ValueError as error:
+        raise UsageError(f"the baseline {path} is not JSON: {error}", hints=(hint,)) from error
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise UsageError(f"the baseline {path} is no list of findings", hints=(hint,))
+    return frozenset(keys)
+
+
+def _format(text: str) -> str:
+    if text not in FORMATS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(FORMATS)}")
+    return text
+
+
+def _severity(text: str) -> Severity:
+    from lading.inspect.lint.model import Severity
+
+    try:
+        return Severity.of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _override(text: str) -> tuple[str, Severity]:
+    from lading.inspect.lint.rule import all_rules
+
+    name, equals, level = text.partition("=")
+    if not equals or name not in all_rules():
+        raise argparse.ArgumentTypeError(f"{text!r} is not RULE=LEVEL with a rule lading knows")
+    return name, _severity(level)

@@ -1,0 +1,115 @@
+"""Files in, findings out: reads, asks each rule, drops what is ignored, sorts.
+
+Knows no rule by name. `lint_text` is pure; `find_files` and `lint_files` read the file system.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lading.errors import OutsideError, UsageError
+from lading.inspect.lint.documents import Unreadable, is_candidate, read_documents
+from lading.inspect.lint.ignores import is_ignored, read_ignores
+from lading.inspect.lint.model import Finding, Severity
+from lading.inspect.lint.rule import all_rules
+
+_SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "site-packages"})
+_LARGEST_BYTES = 2_000_000
+NO_REASON = "LDL001"
+"""The engine's own finding: an ignore without a reason."""
+
+
+@dataclass(kw_only=True)
+class Report:
+    """`unread`: files that could not be parsed, each with the reason."""
+
+    findings: list[Finding] = field(default_factory=list)
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    """Of the files with findings, as they were read."""
+
+
+def find_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files named outright, and candidates in folders, in one order. Raises UsageError for a path that
+    is not there.
+    """
+    for path in paths:
+        if path.is_dir():
+            for folder, folders, names in os.walk(path):
+                folders[:] = sorted(name for name in folders if name not in _SKIPPED)
+                yield from (Path(folder, name) for name in sorted(names) if is_candidate(name))
+        elif path.exists():
+            yield path
+        else:
+            raise UsageError(f"{path} is not there", hints=("lading lint .",))
+
+
+def lint_files(paths: Iterable[Path], severities: Mapping[str, Severity]) -> Report:
+    """Raises UsageError and OutsideError. `severities` override the rules' own."""
+    report = Report()
+    for path in dict.fromkeys(find_files(paths)):
+        try:
+            if path.stat().st_size > _LARGEST_BYTES:
+                report.unread.append((str(path), "it is larger than 2 MB"))
+                continue
+            text = path.read_bytes().decode("utf-8")
+        except UnicodeDecodeError:
+            report.unread.append((str(path), "it is not UTF-8"))
+            continue
+        except FileNotFoundError:
+            continue  # a link that leads nowhere
+        except OSError as error:
+            raise OutsideError(f"{path} cannot be read: {error.strerror}", place=str(path)) from error
+        try:
+            found = lint_text(str(path), text, severities)
+        except Unreadable as error:
+            report.unread.append((str(path), str(error)))
+            continue
+        if found:
+            report.findings += found
+            report.texts[str(path)] = text
+    return report
+
+
+def lint_text(path: str, text: str, severities: Mapping[str, Severity]) -> list[Finding]:
+    """The findings of one file, by place. Raises Unreadable."""
+    starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
+    ignores = read_ignores(text)
+    found = []
+    for kind, document in read_documents(Path(path).name, text):
+        for rule in all_rules().values():
+            severity = severities.get(rule.id, rule.severity)
+            if rule.kind is not kind or severity is Severity.OFF:
+                continue
+            for spot in rule.check(document):
+                line = bisect.bisect_right(starts, spot.start)
+                if not is_ignored(rule.id, line, ignores):
+                    found.append(
+                        Finding(
+                            rule=rule.id,
+                            severity=severity,
+                            path=path,
+                            line=line,
+                            column=spot.start - starts[line - 1] + 1,
+                            message=spot.message,
+                            edits=spot.edits,
+                        )
+                    )
+    for entry in ignores:
+        if not entry.reason and severities.get(NO_REASON) is not Severity.OFF:
+            message = f"an ignore needs a reason: # lading: ignore {entry.rules[0]} because …"
+            found.append(
+                Finding(
+                    rule=NO_REASON,
+                    severity=Severity.WARNING,
+                    path=path,
+                    line=entry.line,
+                    column=1,
+                    message=message,
+                )
+            )
+    return sorted(dict.fromkeys(found), key=lambda finding: (finding.line, finding.column, finding.rule))

@@ -1,0 +1,61 @@
+"""Rules and their register. A rule is one function; its docstring is its page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from lading.inspect.lint.model import Severity, Spot
+
+
+class Kind(Enum):
+    """What a rule reads, and hence what it is given."""
+
+    DOCKERFILE = "Dockerfile"
+    COMPOSE = "compose file"
+    KUBERNETES = "Kubernetes manifest"
+    ARGO = "Argo workflow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    id: str
+    title: str
+    kind: Kind
+    severity: Severity
+    mends: bool
+    """Whether `--fix` can mend what it finds, at least in the plain cases."""
+    source: str
+    check: Callable[[Any], Iterator[Spot]]
+
+    @property
+    def page(self) -> str:
+        """Why, a bad and a good sample, what the mend does."""
+        return self.check.__doc__ or ""
+
+
+Check = TypeVar("Check", bound=Callable[..., Iterator[Spot]])
+RULES: dict[str, Rule] = {}
+
+
+def rule(
+    id: str, title: str, kind: Kind, severity: Severity, source: str, *, mends: bool = False
+) -> Callable[[Check], Check]:
+    """Enter a function into the register."""
+
+    def enter(check: Check) -> Check:
+        RULES[id] = Rule(
+            id=id, title=title, kind=kind, severity=severity, mends=mends, source=source, check=check
+        )
+        return check
+
+    return enter
+
+
+def all_rules() -> dict[str, Rule]:
+    """Every rule by its id."""
+    from lading.inspect.lint.rules import argo, compose, cuda, dockerfile, kubernetes  # noqa: F401 they register
+
+    return dict(sorted(RULES.items()))

@@ -1,0 +1,1 @@
+"""The rules, a module a subject. Pure: each reads one document."""

@@ -1,0 +1,103 @@
+"""YAML as nodes that know their place, by PyYAML's composer. Pure.
+
+A text that is no plain YAML (a Helm template, say) has no documents: rules stay silent about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class NotYaml(Exception):
+    """The text is not plain YAML; the argument says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A node: `start` is its offset; `flow` whether it is written with brackets."""
+
+    data: Any
+    start: int
+    column: int = 0
+    flow: bool = False
+    quoted: bool = False
+    keys: Mapping[str, int] = field(default_factory=dict)
+    """Of a mapping: the offset of each key."""
+    items: tuple[Value, ...] = ()
+    members: Mapping[str, Value] = field(default_factory=dict)
+
+    def get(self, *path: str) -> Value | None:
+        found: Value | None = self
+        for name in path:
+            found = found.members.get(name) if found is not None else None
+        return found
+
+    def text(self, *path: str) -> str | None:
+        found = self.get(*path)
+        return found.data if found is not None and isinstance(found.data, str) else None
+
+    def walk(self) -> Iterator[Value]:
+        yield self
+        for child in (*self.items, *self.members.values()):
+            yield from child.walk()
+
+
+def read_yaml(text: str) -> tuple[Value, ...]:
+    """The documents of the file that are mappings. Raises NotYaml."""
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None]
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise NotYaml(f"line {mark.line + 1}" if mark else str(error)) from error
+    return tuple(_value(node, {}) for node in nodes if isinstance(node, MappingNode))
+
+
+def _value(node: Node, seen: dict[int, Value]) -> Value:
+    """Anchors are one node with many uses; one that holds itself is cut off."""
+    if id(node) in seen:
+        return seen[id(node)]
+    place = (node.start_mark.index, node.start_mark.column)
+    seen[id(node)] = Value(None, *place)
+    if isinstance(node, MappingNode):
+        made = _mapping(node, place, seen)
+    elif isinstance(node, SequenceNode):
+        items = tuple(_value(item, seen) for item in node.value)
+        made = Value([item.data for item in items], *place, flow=bool(node.flow_style), items=items)
+    else:
+        assert isinstance(node, ScalarNode)
+        made = Value(_scalar(node), *place, quoted=bool(node.style))
+    seen[id(node)] = made
+    return made
+
+
+def _mapping(node: MappingNode, place: tuple[int, int], seen: dict[int, Value]) -> Value:
+    keys: dict[str, int] = {}
+    members: dict[str, Value] = {}
+    merged: dict[str, Value] = {}
+    for key, child in node.value:
+        value = _value(child, seen)
+        if key.tag == "tag:yaml.org,2002:merge":
+            for source in value.items or (value,):
+                merged = {**source.members, **merged}
+        elif isinstance(key, ScalarNode):
+            keys[key.value] = key.start_mark.index
+            members[key.value] = value
+    members = {**merged, **members}
+    data = {name: member.data for name, member in members.items()}
+    return Value(data, *place, flow=bool(node.flow_style), keys=keys, members=members)
+
+
+def _scalar(node: ScalarNode) -> Any:
+    """null is None, true and false are bool; every other scalar stays the text that was written."""
+    if node.tag == "tag:yaml.org,2002:null":
+        return None
+    if node.tag == "tag:yaml.org,2002:bool":
+        return node.value.lower() in {"true", "yes", "on"}
+    return node.value

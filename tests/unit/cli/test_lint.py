@@ -1,0 +1,80 @@
+"""`lading lint`: what it prints, what it writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .conftest import Lading
+
+BAD = "FROM debian:12\nRUN apt-get update & apt-get install -y git\n"
+
+
+def file(folder: Path, text: str = BAD, name: str = "Dockerfile") -> Path:
+    path = folder / "project" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_an_error_is_told_with_its_place_and_fails(lading: Lading, tmp_path: Path) -> None:
+    path = file(tmp_path)
+    said = lading("lint", str(path.parent))
+    assert said.status == 1
+    assert said.stdout.startswith(f"{path}:2:20: error LDD009: ")
+    assert lading("lint", str(path), "--fail-on", "off").status == 0
+    assert lading("lint", str(path), "--severity", "LDD009=warning").status == 0
+    assert lading("lint", str(path), "--severity", "LDD009=off").stdout == ""
+
+
+def test_a_fix_shows_its_diff_and_a_second_changes_nothing(lading: Lading, tmp_path: Path) -> None:
+    path = file(tmp_path)
+    assert "+RUN apt-get update && apt-get" in lading("lint", str(path), "--fix", "--dry-run").stderr
+    assert path.read_text() == BAD
+    said = lading("lint", str(path), "--fix")
+    assert (said.status, said.stdout) == (0, "")
+    assert "-RUN apt-get update & apt-get" in said.stderr
+    assert path.read_text() == BAD.replace(" & ", " && ")
+    assert lading("lint", str(path), "--fix").stderr == ""
+
+
+def test_an_ignore_needs_a_reason(lading: Lading, tmp_path: Path) -> None:
+    why = "FROM debian:12\n# lading: ignore LDD009 the mirror is slow\n" + BAD.partition("\n")[2]
+    assert lading("lint", str(file(tmp_path, why))).stdout == ""
+    said = lading("lint", str(file(tmp_path, why.replace(" the mirror is slow", ""))))
+    assert [line.split()[2] for line in said.stdout.splitlines()] == ["LDL001:", "LDD009:"]
+
+
+def test_a_baseline_leaves_only_what_is_new(lading: Lading, tmp_path: Path) -> None:
+    path, known = file(tmp_path), str(tmp_path / "known.json")
+    assert lading("lint", str(path), "--baseline", known, "--write-baseline").status == 0
+    path.write_text("# a line more\n" + BAD)
+    assert lading("lint", str(path), "--baseline", known).stdout == ""
+    path.write_text(BAD + "WORKDIR /proc/self\n")
+    assert "LDD034" in lading("lint", str(path), "--baseline", known).stdout
+    Path(known).write_text("{")
+    assert lading("lint", str(path), "--baseline", known).status == 2
+
+
+def test_other_programs_read_it(lading: Lading, tmp_path: Path) -> None:
+    path = file(tmp_path)
+    sarif = json.loads(lading("lint", str(path), "--format", "sarif").stdout)
+    assert (sarif["version"], sarif["$schema"].endswith("sarif-2.1.0.json")) == ("2.1.0", True)
+    (run,) = sarif["runs"]
+    (result,) = run["results"]
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "LDD009"
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 2, "startColumn": 20}
+    assert lading("lint", str(path), "--format", "github").stdout.startswith(
+        f"::error file={path},line=2,col=20,"
+    )
+    assert lading("lint", str(path), "--json").document["findings"][0]["can_fix"] is True
+
+
+def test_what_cannot_be_read_is_named_and_no_finding(lading: Lading, tmp_path: Path) -> None:
+    path = file(tmp_path, "apiVersion: v1\n{{- if .x }}\nkind: A\n", "chart.yaml")
+    said = lading("lint", str(path))
+    assert (said.status, said.stdout) == (0, "")
+    assert "is no plain YAML: line 2" in said.stderr
+    assert lading("lint", str(tmp_path / "absent")).status == 2
+    assert lading("lint", str(path), "--severity", "LDD999=off").status == 2
