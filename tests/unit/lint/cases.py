@@ -53,6 +53,7 @@ DOCKERFILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             CUDA,
             "FROM nvidia/cuda:12.4.1-devel-ubuntu22.04 AS b\nRUN make\n" + CUDA + "COPY --from=b /a /a\n",
             "FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\nRUN nvcc a.cu\n",
+            "FROM nvidia/cuda:12.4.1-devel-ubuntu22.04\nRUN pip install vllm==0.9.0\n",
             "ARG IMAGE\nFROM $IMAGE\n",
         ),
     ),
@@ -120,6 +121,7 @@ DOCKERFILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             SLIM + "ARG HF_TOKEN\nRUN --mount=type=secret,id=hf python fetch.py\n",
             SLIM + "ENV WANDB_API_KEY=your-api-key-goes-here\n",
             SLIM + 'ENV HF_TOKEN=""\n',
+            SLIM + "ENV HF_TOKEN=${HF_TOKEN}\n",
             SLIM + "ENV HF_TOKEN_PATH=/run/secrets/hf_file\n",
         ),
     ),
@@ -161,13 +163,13 @@ DOCKERFILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "LDD034": (
         (
             "FROM debian:12\nWORKDIR /proc/self/fd/8\n",
-            'FROM debian:12\nVOLUME ["/sys/fs"]\n',
+            "FROM debian:12\nWORKDIR /sys/fs\n",
             "FROM debian:12\nWORKDIR /app/../dev/x\n",
         ),
         (
             "FROM debian:12\nWORKDIR /app\n",
             "FROM debian:12\nWORKDIR proc\n",
-            "FROM debian:12\nVOLUME /dev/shm /devel\n",
+            'FROM debian:12\nVOLUME ["/sys/fs/cgroup"]\n',
         ),
     ),
     "LDD037": (
@@ -310,12 +312,13 @@ KUBERNETES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "LDA005": (
         (
             argo("  templates:\n    - name: a\n      retryStrategy: {}\n"),
-            argo("  retryStrategy:\n  templates:\n    - name: a\n"),
+            argo("  retryStrategy: {}\n  templates:\n    - name: a\n"),
             argo("  templates:\n    - name: a\n      retryStrategy: {}\n", "WorkflowTemplate"),
         ),
         (
             argo('  templates:\n    - name: a\n      retryStrategy: {limit: "3"}\n'),
             argo("  templates:\n    - name: a\n      retryStrategy: {retryPolicy: Always}\n"),
+            argo("  retryStrategy:\n  templates:\n    - name: a\n"),
             argo("  templates:\n    - name: a\n"),
         ),
     ),

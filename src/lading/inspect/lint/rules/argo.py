@@ -79,7 +79,7 @@ def empty_retry(document: Value) -> Iterator[Spot]:
     spec = _spec(document)
     for value in (spec, *_templates(spec)) if spec is not None else ():
         retry = value.get("retryStrategy")
-        if retry is not None and retry.members == {} and retry.data in ({}, None):
+        if retry is not None and retry.data == {}:
             yield Spot(
                 start=retry.start, message="an empty retryStrategy retries for ever: give it a `limit`"
             )

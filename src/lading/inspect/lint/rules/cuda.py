@@ -11,6 +11,9 @@ from lading.inspect.lint.rule import Kind, rule
 from lading.inspect.lint.rules.scripts import final_stage, image_name, pip_installs, run_commands
 
 _PLAIN = re.compile(r"(?:python|debian|ubuntu|alpine)")
+_COMPILE_WHEN_THEY_RUN = frozenset(
+    {"vllm", "sglang", "deepspeed", "flash-attn", "xformers", "flashinfer-python", "apex", "cupy", "tilelang"}
+)
 _BUILDERS = frozenset({"nvcc", "cmake", "make", "ninja", "gcc", "g++"})
 
 
@@ -21,7 +24,9 @@ _BUILDERS = frozenset({"nvcc", "cmake", "make", "ninja", "gcc", "g++"})
 def devel_base(document: Dockerfile) -> Iterator[Spot]:
     """`-devel` carries compilers, headers and static libraries: several gigabytes that a run never reads.
 
-    Silent where the stage compiles something itself (nvcc, cmake, make, ninja), as it may need them again.
+    Silent where the stage compiles something itself (nvcc, cmake, make, ninja), or names a package that
+    compiles
+    kernels when it runs (vllm, deepspeed …).
 
     Bad:
 
@@ -45,12 +50,15 @@ def devel_base(document: Dockerfile) -> Iterator[Spot]:
         for run in run_commands(stage)
         for word in run.values
     )
+    compiles = compiles or any(
+        install.name in _COMPILE_WHEN_THEY_RUN for run in run_commands(stage) for install in pip_installs(run)
+    )
     if repository == "nvidia/cuda" and "-devel" in tag and not compiles:
         wanted = tag.replace("-devel", "-runtime")
         yield Spot(
             start=stage.origin.start,
             message=f"{base} brings compilers and headers into the final image; "
-            f"{repository}:{wanted} runs the same",
+            f"{repository}:{wanted} is enough unless kernels are compiled when it runs",
         )
 
 

@@ -204,8 +204,11 @@ def ml_secret(document: Dockerfile) -> Iterator[Spot]:
 
         RUN --mount=type=secret,id=hf_token HF_TOKEN=$(cat /run/secrets/hf_token) python fetch.py
     """
+    arguments: set[str] = set()
     for entry in document.instructions:
-        if entry.keyword not in {"ENV", "ARG"}:
+        if entry.keyword == "ARG":
+            arguments.update(word.value.partition("=")[0] for word in entry.words)
+        elif entry.keyword != "ENV":
             continue
         for name, value in entry.pairs:
             if is_secret_value(name, value.value):
@@ -215,7 +218,12 @@ def ml_secret(document: Dockerfile) -> Iterator[Spot]:
                     "it when building "
                     "with --mount=type=secret, or when running",
                 )
-            elif entry.keyword == "ENV" and secret_variable(name) and value.value.strip("${}") == name:
+            elif (
+                entry.keyword == "ENV"
+                and name in arguments
+                and secret_variable(name)
+                and value.value.strip("${}") == name
+            ):
                 yield Spot(
                     start=entry.start,
                     message=f"ENV {name} keeps the build argument's value in the image: use "
@@ -286,7 +294,7 @@ def empty_start(document: Dockerfile) -> Iterator[Spot]:
 
 
 @rule(
-    "LDD034", "WORKDIR or VOLUME in a kernel file system", Kind.DOCKERFILE, Severity.ERROR, "CVE-2024-21626",
+    "LDD034", "WORKDIR in a kernel file system", Kind.DOCKERFILE, Severity.ERROR, "CVE-2024-21626",
 )  # fmt: skip
 def kernel_folder(document: Dockerfile) -> Iterator[Spot]:
     """/proc, /sys and /dev are the kernel's: nothing is kept there, and runc before 1.1.12 let
@@ -301,11 +309,11 @@ def kernel_folder(document: Dockerfile) -> Iterator[Spot]:
         WORKDIR /app
     """
     for entry in document.instructions:
-        if entry.keyword not in {"WORKDIR", "VOLUME"}:
+        if entry.keyword != "WORKDIR":
             continue
-        for path in entry.json_words or tuple(word.value for word in entry.words):
+        for path in (word.value for word in entry.words[:1]):
             top = normpath(path).lstrip("/").split("/")[0] if path.startswith("/") else ""
-            if top in {"proc", "sys", "dev"} and normpath(path) != "/dev/shm":
+            if top in {"proc", "sys", "dev"}:
                 yield Spot(
                     start=entry.start, message=f"{entry.keyword} {path} lies in a file system of the kernel"
                 )
