@@ -152,6 +152,12 @@ def configuration_page() -> str:
         ),
         ("`[TASK.gpus]`", "", definitions["gpus"]["properties"], definitions["gpus"]["required"]),
         ("`[serve]`", "What is served, and how.", properties["serve"]["properties"], ()),
+        (
+            "`[lint]`",
+            "`lading lint`: [guide](../guides/lint.md). A table of this name with `run` is a task.",
+            properties["lint"]["anyOf"][0]["properties"],
+            (),
+        ),
         ("`[data.NAME]`", "", definitions["data"]["properties"], definitions["data"]["required"]),
     )
     for title, about, keys, required in sections:

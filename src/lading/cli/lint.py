@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +46,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="LEVEL",
         help="exit 1 for findings of this level or worse: error, warning, info, off",
         convert=_severity,
-        default="error",
+        shown_default="error",
     )
     parser.option(
         "--severity",
@@ -77,7 +79,8 @@ def execute(options: argparse.Namespace, session: Session) -> int:
             hints=("lading lint --baseline lint.json --write-baseline",),
         )
     paths = [Path(path) for path in options.paths or ["."]]
-    overrides: dict[str, Severity] = dict(options.severity)
+    written = _written()
+    overrides: dict[str, Severity] = {**written.severities, **dict(options.severity)}
     report = lint_files(paths, overrides)
     for path, reason in report.unread:
         session.printer.note(f"{path} was not read: {reason}")
@@ -94,8 +97,39 @@ def execute(options: argparse.Namespace, session: Session) -> int:
             if options.baseline:
                 report.findings = [finding for finding in report.findings if finding.key not in known]
     _print(report.findings, options.format, session)
-    threshold = options.fail_on if isinstance(options.fail_on, Severity) else Severity.of(options.fail_on)
+    threshold = written.fail_on if options.fail_on is None else options.fail_on
     return int(threshold is not Severity.OFF and any(f.severity >= threshold for f in report.findings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """`[lint]` of the folder `lading lint` is called in."""
+
+    severities: Mapping[str, Severity]
+    fail_on: Severity
+
+
+def _written() -> _Written:
+    """Raises ConfigError. What else is wrong in the file is for the commands that use it."""
+    from datetime import date
+
+    from lading.inspect.lint.model import Severity
+    from lading.inspect.lint.rule import all_rules
+    from lading.project.config import read_written
+    from lading.project.report import Report as Problems
+    from lading.project.report import did_you_mean
+    from lading.project.settings import read_settings
+
+    problems = Problems()
+    written = read_written(Path.cwd(), problems)
+    lint = {"lint": written.document["lint"]} if "lint" in written.document else {}
+    settings = read_settings(lint, written.report, date.max).lint
+    for rule in settings.get("severity", {}):
+        if rule not in all_rules():
+            written.report(("lint", "severity", rule), "is no rule", did_you_mean(rule, all_rules()))
+    problems.stop_if_any()
+    severities = {rule: Severity.of(level) for rule, level in settings.get("severity", {}).items()}
+    return _Written(severities=severities, fail_on=Severity.of(settings.get("fail_on", "error")))
 
 
 def _print(findings: list[Finding], form: str, session: Session) -> None:

@@ -382,6 +382,13 @@ SERVE_KEYS: Mapping[str, Key] = {
     "grace": Key(DURATION, "How long requests in flight may take after a stop is asked."),
     **LIMIT_KEYS,
 }
+_LEVEL = choice("error", "warning", "info", "off")
+LINT_KEYS: Mapping[str, Key] = {
+    "fail_on": Key(_LEVEL, "Findings of this level or worse make `lading lint` exit with 1. Default error."),
+    "severity": Key(
+        table_of(_LEVEL, r"LD[A-Z][0-9]{3}", "an id of a rule"), "Other levels for rules, by id."
+    ),
+}
 DATA_KEYS: Mapping[str, Key] = {
     "source": Key(text(), "Path in the project, or URL."),
     "sha256": Key(text(r"[0-9a-f]{64}", "64 lower-case hex digits"), "What the bytes must be."),

@@ -15,6 +15,7 @@ from lading.project.keys import (
     DATA_KEYS,
     FILE_KEYS,
     GPU_KEYS,
+    LINT_KEYS,
     NAME,
     SECRET_KEYS,
     SERVE_KEYS,
@@ -48,6 +49,7 @@ def json_schema() -> dict[str, Any]:
             "image": image,
             "data": {"type": "object", "additionalProperties": {"$ref": "#/$defs/data"}},
             "serve": _object(SERVE_KEYS),
+            "lint": {"anyOf": [_object(LINT_KEYS), {"$ref": "#/$defs/task"}]},
         },
         "additionalProperties": {"$ref": "#/$defs/task"},
         "$defs": {

@@ -17,6 +17,7 @@ from lading.project.keys import (
     BUILD_KEYS,
     DATA_KEYS,
     DISTRIBUTION,
+    LINT_KEYS,
     NAME,
     SECRET_KEYS,
     SERVE_KEYS,
@@ -51,6 +52,7 @@ class Settings:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     serve: dict[str, Any] | None = None
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lint: dict[str, Any] = field(default_factory=dict)
     allowed_secrets: tuple[AllowedSecret, ...] = ()
     builds: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`[image.build.NAME]`, by normalized name."""
@@ -81,6 +83,8 @@ def read_settings(
             settings.serve = check_table(_table(value), SERVE_KEYS, ("serve",), report)
         elif key == "data":
             _data(_table(value), settings, report)
+        elif key == "lint" and isinstance(value, dict) and "run" not in value:
+            settings.lint = check_table(value, LINT_KEYS, ("lint",), report)  # with `run` it is a task
         elif key != "name":
             known = {"train", *detected_runs, *(name for name, it in document.items() if _has_run(it))}
             _task(key, _refined(key, value, detected_runs), settings, report, known)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from .conftest import Lading
 
 BAD = "FROM debian:12\nRUN apt-get update & apt-get install -y git\n"
@@ -78,3 +80,18 @@ def test_what_cannot_be_read_is_named_and_no_finding(lading: Lading, tmp_path: P
     assert "is no plain YAML: line" in said.stderr
     assert lading("lint", str(tmp_path / "absent")).status == 2
     assert lading("lint", str(path), "--severity", "LDD999=off").status == 2
+
+
+def test_the_project_says_which_levels_hold(
+    lading: Lading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file(tmp_path).parent)
+    Path("lading.toml").write_text('[lint]\nfail_on = "warning"\nseverity = { LDD009 = "info" }\n')
+    said = lading("lint")
+    assert (said.status, "info LDD009" in said.stdout) == (0, True)
+    assert lading("lint", "--severity", "LDD009=warning").status == 1
+    Path("lading.toml").write_text('[lint]\nseverity = { LDD099 = "off" }\n')
+    said = lading("lint")
+    assert (said.status, "lading.toml:2: lint.severity.LDD099" in said.stderr) == (1, True)
+    Path("lading.toml").write_text('[lint]\nrun = "ruff check"\n')
+    assert "error LDD009" in lading("lint").stdout, "a task may have the name"

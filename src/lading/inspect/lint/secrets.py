@@ -7,13 +7,12 @@ import re
 from lading.project.tokens import token_in
 
 _VARIABLES = frozenset(
-    {
-        "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN", "HUGGINGFACEHUB_API_TOKEN",
-        "WANDB_API_KEY", "KAGGLE_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "COMET_API_KEY",
-        "NEPTUNE_API_TOKEN", "CLEARML_API_SECRET_KEY", "NGC_API_KEY"
-    }
-)  # fmt: skip
+    """
+    HF_TOKEN HUGGING_FACE_HUB_TOKEN HUGGINGFACE_TOKEN HUGGINGFACEHUB_API_TOKEN WANDB_API_KEY KAGGLE_KEY
+    OPENAI_API_KEY ANTHROPIC_API_KEY AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN MLFLOW_TRACKING_PASSWORD
+    MLFLOW_TRACKING_TOKEN COMET_API_KEY NEPTUNE_API_TOKEN CLEARML_API_SECRET_KEY NGC_API_KEY
+    """.split()  # noqa: SIM905 one text: these are not variables that lading reads
+)
 _PLACEHOLDER = re.compile(
     r"$|[$<{\[%]|.*(?:your|change|replace|example|dummy|placeholder|xxx|\*\*\*|\.\.\.|test|fake|none|null|token|key|here|empty|todo|secret|password)",
     re.IGNORECASE,
