@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 FOLDER = Path(__file__).parents[3] / "docs/ci"
 SCHEMAS = {"github.yml": "vendor.github-workflows", "gitlab.yml": "vendor.gitlab-ci"}
@@ -41,3 +43,13 @@ def test_a_recipe_holds_no_secret_and_asks_for_the_lock(name: str) -> None:
     assert "lading push --locked" in text
     assert "LADING_HOME" in text
     assert "docker" not in text.lower().replace("no docker", "")
+
+
+def test_the_lint_action_and_hook_are_well_formed() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-actions"]
+    subprocess.run([*command, str(FOLDER.parents[1] / "action.yml")], check=True, capture_output=True)
+    (hook,) = yaml.safe_load((FOLDER.parents[1] / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert {"id", "name", "entry", "language", "files"} <= hook.keys()
+    names = ("Dockerfile", "docker/Dockerfile.gpu", "a/compose.yaml", "k8s/job.yml", "b.dockerfile")
+    assert all(re.search(hook["files"], name) for name in names)
+    assert not re.search(hook["files"], "src/main.py")
