@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lading.inspect.lint.dockerfile import NotADockerfile, read_dockerfile
+from lading.inspect.lint.engine import lint_text
+from lading.inspect.lint.fix import mended
 from lading.inspect.lint.shell import read_shell
+from lading.inspect.lint.yaml_file import read_yaml
 
 LINES = st.sampled_from(
     [
@@ -32,6 +35,7 @@ def test_it_reads_what_buildkit_reads(lines: list[str], head: str) -> None:
         return
     for entry in read.instructions:
         assert all(text[entry.offset(at)] == character for at, character in enumerate(entry.text))
+    lint_text("Dockerfile", text, {})  # no rule stumbles over what can be written
     if platform.machine() != "x86_64":
         return  # BuildKit's parser has no wheel
     import dockerfile
@@ -67,3 +71,16 @@ def test_words_that_a_variable_decides_are_not_literal() -> None:
         ("pip", True), ("install", True), ("a b", True), ("c", True), ("$X", False), ("d$Y", False),
         ("*.whl", False),
     ]  # fmt: skip
+
+
+def test_a_mend_keeps_the_ends_of_lines() -> None:
+    text = "FROM a\r\nENV CUDA_VISIBLE_DEVICES=0\r\nRUN x\r\n"
+    assert mended(text, lint_text("Dockerfile", text, {})) == "FROM a\r\nRUN x\r\n"
+
+
+@given(st.sampled_from(["", "\ufeff"]), st.text("é😀\r\n #", max_size=20))
+def test_places_in_yaml_count_characters(mark: str, head: str) -> None:
+    text = mark + "".join(f"# {line}\n" for line in head.splitlines()) + "services: {é: 1}\n"
+    (document,) = read_yaml(text)
+    assert text[document.keys["services"] :].startswith("services")
+    assert text[document.members["services"].keys["é"] :].startswith("é")

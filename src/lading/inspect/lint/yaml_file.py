@@ -52,11 +52,18 @@ class Value:
 def read_yaml(text: str) -> tuple[Value, ...]:
     """The documents of the file that are mappings. Raises NotYaml."""
     try:
-        nodes = [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None]
+        nodes = [node for node in yaml.compose_all(_blank_mark(text), Loader=_Loader) if node is not None]
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise NotYaml(f"line {mark.line + 1}" if mark else str(error)) from error
+        raise NotYaml(
+            f"line {mark.line + 1 - text.startswith(chr(0xFEFF))}" if mark else str(error)
+        ) from error
     return tuple(_value(node, {}) for node in nodes if isinstance(node, MappingNode))
+
+
+def _blank_mark(text: str) -> str:
+    """A byte order mark is not counted by the parser; an end of line in its place is."""
+    return "\n" + text[1:] if text.startswith("\ufeff") else text
 
 
 def _value(node: Node, seen: dict[int, Value]) -> Value:

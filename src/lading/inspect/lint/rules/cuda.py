@@ -115,6 +115,8 @@ def visible_devices(document: Dockerfile) -> Iterator[Spot]:
             )
             if len(pairs) == 1 and len(entry.pieces) == 1 and not used:
                 end = entry.start + len(entry.text)
+                if document.text.startswith("\r", end):
+                    end += 1
                 edits = (Edit(start=entry.start, end=min(end + 1, len(document.text)), text=""),)
             yield Spot(
                 start=entry.offset(value.start) if value.text else entry.start,
