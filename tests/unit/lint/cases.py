@@ -323,8 +323,41 @@ KUBERNETES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
 }
+GIT = "git+https://git.example/a/b.git"
+REQUIREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "LDP004": (
+        (
+            "torch==2.6.0\ntorchvision==0.20.1\n",
+            "torchaudio==2.5.0 # why\nnumpy\ntorch==2.6.0+cu124\n",
+            "torch==2.1.2 \\\n    --hash=sha256:0\ntorchvision==0.15.2\n",
+        ),
+        (
+            "torch==2.6.0\ntorchvision==0.21.0\ntorchaudio==2.6.0\n",
+            "torch>=2.6\ntorchvision==0.20.1\n",
+            "torch==1.13.1\ntorchvision==0.14.1\n",
+            "torch==2.6.0; sys_platform == 'linux'\ntorchvision==0.20.1\n",
+        ),
+    ),
+    "LDP008": (
+        (GIT + "\n", f"b @ {GIT}\n", f"-e {GIT}#egg=b\n"),
+        (f"{GIT}@v1\n", f"b @ {GIT}@0123456\n", "git+ssh://git@git.example/a/b@v2\n", f"# {GIT}\n"),
+    ),
+    "LDP009": (
+        (
+            "onnxruntime\nonnxruntime-gpu==1.22\n",
+            "opencv-python>=4\nOpenCV_Python_Headless\n",
+            "tensorflow==2.19\ntensorflow-cpu==2.19\n",
+        ),
+        (
+            "onnxruntime-gpu\n",
+            "onnxruntime; sys_platform == 'darwin'\nonnxruntime-gpu; sys_platform == 'linux'\n",
+            "opencv-python\n# opencv-python-headless\n",
+        ),
+    ),
+}
 CASES = {
     **{rule: ("Dockerfile", *cases) for rule, cases in DOCKERFILES.items()},
     **{rule: ("compose.yaml", *cases) for rule, cases in COMPOSE.items()},
+    **{rule: ("requirements.txt", *cases) for rule, cases in REQUIREMENTS.items()},
     **{rule: ("job.yaml", *cases) for rule, cases in KUBERNETES.items()},
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lading.inspect.lint.dockerfile import NotADockerfile, read_dockerfile
+from lading.inspect.lint.requirements_file import read_requirements
 from lading.inspect.lint.rule import Kind
 from lading.inspect.lint.yaml_file import NotYaml, Value, read_yaml
 
@@ -17,6 +18,7 @@ _NOT_ONE = re.compile(
     r"\.(?:j2|jinja2?|tmpl|template|md|py|sh|txt|erb|in|dockerignore|swp|orig|bak|ya?ml|json)$", re.IGNORECASE
 )
 _COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][A-Za-z0-9_.-]+)?\.ya?ml", re.IGNORECASE)
+_REQUIREMENTS = re.compile(r"requirements(?:[._-][A-Za-z0-9_.-]+)?\.txt|[A-Za-z0-9_-]+[._-]requirements\.txt")
 _ARGO = frozenset({"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"})
 
 
@@ -26,7 +28,8 @@ class Unreadable(Exception):
 
 def is_candidate(name: str) -> bool:
     """Whether a file of this name is looked at."""
-    return _is_dockerfile(name) or name.endswith((".yaml", ".yml"))
+    known = _is_dockerfile(name) or _REQUIREMENTS.fullmatch(name) is not None
+    return known or name.endswith((".yaml", ".yml"))
 
 
 def _is_dockerfile(name: str) -> bool:
@@ -40,6 +43,9 @@ def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
             yield Kind.DOCKERFILE, read_dockerfile(text)
         except NotADockerfile as error:
             raise Unreadable(str(error)) from error
+        return
+    if _REQUIREMENTS.fullmatch(name):
+        yield Kind.REQUIREMENTS, read_requirements(text)
         return
     compose = _COMPOSE.fullmatch(name) is not None
     if not compose and not ("apiVersion" in text and "kind" in text):

@@ -17,6 +17,7 @@ class Kind(Enum):
     COMPOSE = "compose file"
     KUBERNETES = "Kubernetes manifest"
     ARGO = "Argo workflow"
+    REQUIREMENTS = "requirements file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,6 @@ def rule(
 
 def all_rules() -> dict[str, Rule]:
     """Every rule by its id."""
-    from lading.inspect.lint.rules import argo, compose, cuda, dockerfile, kubernetes  # noqa: F401 they register
+    from lading.inspect.lint.rules import argo, compose, cuda, dockerfile, kubernetes, python  # noqa: F401 they register
 
     return dict(sorted(RULES.items()))
