@@ -1,4 +1,4 @@
-"""Looking into images, of whatever maker: what is in them, where it comes from, what differs.
+"""Looking into what others made: images (explain, diff) and the files around them (lint).
 
 Knows bytes and what they say of themselves; must not know how an image is built, run or served.
 """
