@@ -297,9 +297,18 @@ class BuildPrinter:
             self._printer.note(f"  {', '.join(parts)}")
         if closing or self._printer.verbose:
             self._printer.note(self._sum(image))
+        self._warn(image)
         self.written_layers, self.taken_layers = {}, set()  # the next image of this build has its own
+
+    def _warn(self, image: Image) -> None:
+        """What is wrong with a layer is said when it is written, later only under -v."""
+        reused = [layer for layer in image.layers if layer.key not in self.written_layers]
+        known = {warning for layer in reused for warning in layer.warnings}
         for warning in image.warnings:
-            self._printer.warn(warning)
+            if image.reused or warning in known:
+                self._printer.detail(f"warning: {warning}")
+            else:
+                self._printer.warn(warning)
 
     def _sum(self, image: Image) -> str:
         size = format_size(sum(layer.size_bytes for layer in image.layers))

@@ -52,3 +52,13 @@ def test_what_a_registry_has_is_told_from_what_is_here(image: Image) -> None:
     away = replace(image, absent=frozenset({image.layers[1].digest}))
 
     assert lines(away) == ["  1 layer reused, 1 layer in registry"]
+
+
+def test_a_warning_is_said_when_its_layer_is_written_and_not_again(image: Image) -> None:
+    odd = replace(image.layers[0], warnings=("base is odd",))
+    image = replace(image, layers=(odd, image.layers[1]), warnings=("base is odd", "two layers quarrel"))
+
+    assert lines(image, written=1)[-2:] == ["warning: base is odd", "warning: two layers quarrel"]
+    assert lines(image)[-1:] == ["warning: two layers quarrel"]
+    assert lines(replace(image, reused=True)) == ["  2 layers reused"]
+    assert "warning: base is odd" in lines(replace(image, reused=True), verbosity=1)

@@ -327,6 +327,11 @@ CASES = [
         rule=None,
         warns="startup-code",
     ),
+    Case(
+        id="W50-setuptools",
+        raw=wheels.wheel({"distutils-precedence.pth": b"import os; os.environ.get('A')\n"}),
+        rule=None,
+    ),
     Case(id="W50-manylinux", raw=wheels.wheel({"_manylinux.py": b""}), rule=None, warns="platform-override"),
 ]
 

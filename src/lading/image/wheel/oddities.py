@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from lading.image.wheel.rules import Judge
 
+_KNOWN_PATH_FILES = frozenset({"distutils-precedence.pth"})
+"""Every release of setuptools since 2020 has it: nothing that a user could act on."""
 _STARTUP_MODULES = frozenset({"sitecustomize", "usercustomize"})
 _PLATFORM_MODULES = frozenset({"_manylinux"})
 _EXTENSION_SUFFIXES = (".so", ".pyd", ".dylib")
@@ -64,6 +66,8 @@ def warn_about_modules(names: Iterable[str], judge: Judge) -> None:
 
 def warn_about_path_file(raw: bytes, member: str, judge: Judge) -> None:
     """A .pth file whose lines `site` executes."""
+    if member.rpartition("/")[2] in _KNOWN_PATH_FILES:
+        return
     lines = raw.replace(b"\r", b"\n").split(b"\n")
     if any(line.startswith((b"import ", b"import\t")) for line in lines):
         judge.warn(
