@@ -90,7 +90,9 @@ class Problem:
 
     def __str__(self) -> str:
         hint = f" ({self.suggestion})" if self.suggestion else ""
-        return f"{self.place}: {self.key}: {self.message}{hint}"
+        whole_file = self.place.partition(":")[0] == self.key
+        key = "" if whole_file else f"{self.key}: "
+        return f"{self.place}: {key}{self.message}{hint}"
 
 
 class ConfigError(ProjectError):

@@ -102,5 +102,5 @@ def _syntax_place(name: str, text: str, message: str) -> tuple[str, str, str]:
     if match is None:
         return name, name, f"is not TOML: {message}"
     line = int(match.group(2) or text.count("\n") + 1)
-    column = f", column {match.group(3)}" if match.group(3) else ", at its end"
-    return f"{name}:{line}", name, f"is not TOML: {match.group(1)} (line {line}{column})"
+    column = f"at column {match.group(3)}" if match.group(3) else "at its end"
+    return f"{name}:{line}", name, f"is not TOML: {match.group(1)} {column}"

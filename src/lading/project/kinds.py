@@ -22,7 +22,7 @@ from lading.project.quantity import (
     parse_duration,
     parse_size,
 )
-from lading.project.report import did_you_mean
+from lading.project.report import nearest
 from lading.project.tokens import token_in
 
 
@@ -100,7 +100,9 @@ def choice(*choices: str) -> Kind:
             return None
         if value in choices:
             return value
-        report(path, f"{value!r} is not one of {', '.join(choices)}", did_you_mean(value, choices))
+        close = nearest(value, choices)
+        hint = f"did you mean {close!r}?" if close is not None else None  # the message lists all
+        report(path, f"{value!r} is not one of {', '.join(choices)}", hint)
         return None
 
     return Kind(check, {"enum": list(choices)})

@@ -570,3 +570,24 @@ def test_the_table_of_mistakes_has_no_row_twice() -> None:
     names = [mistake.name for mistake in MISTAKES]
     assert len(names) - len(set(names)) <= 1  # `not-utf8` is in two files
     assert len(MISTAKES) >= 45
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            '[image]\naccelerator = "rocm"\n',
+            "  lading.toml:2: image.accelerator[0]: 'rocm' is not one of cpu, cuda, cu118, cu126, cu128, "
+            "cu130",
+        ),
+        (
+            "[image\n",
+            "  lading.toml:1: is not TOML: Expected ']' at the end of a table declaration at column 7",
+        ),
+    ],
+)
+def test_place_choices_and_file_are_said_once(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_folder(tmp_path, {"lading.toml": text, "train.py": ""})
+
+    assert caught.value.message.splitlines()[1:] == [line]
