@@ -190,6 +190,8 @@ def value_text(schema: Mapping[str, Any]) -> str:
         return f"list, each {inner}" if inner.startswith("one of") else f"list of {inner}s"
     if kind == "object":
         inner = schema.get("additionalProperties", {})
+        if "$ref" in inner:
+            return "table of tables"
         return "table of " + (value_text(inner) + "s" if isinstance(inner, dict) else "values")
     if isinstance(kind, list):
         return " or ".join(kind)

@@ -356,7 +356,7 @@ TASK_KEYS: Mapping[str, Key] = {
         table_of(text(), NAME, "a name of an input (letters, digits, . _ -)"),
         "Read-only inputs: data:NAME, task:NAME or a path in the project.",
     ),
-    "outputs": Key(INSIDE_PATH, "Folder in the project that the collected outputs are linked into."),
+    "outputs": Key(INSIDE_PATH, "Folder in the project that the collected outputs are copied into."),
     "env": Key(_STRINGS_OF_ENV, "Environment variables; never secrets."),
     "secrets": Key(
         list_of(text(VARIABLE, "a name of an environment variable (never the value)")),

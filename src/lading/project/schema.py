@@ -37,7 +37,11 @@ def json_schema() -> dict[str, Any]:
     """The schema of a whole `lading.toml`."""
     image = _object({**SHARED_KEYS, **TARGET_KEYS})
     image["properties"]["allow_secret"] = {"type": "array", "items": {"$ref": "#/$defs/secret"}}
-    image["properties"]["build"] = {"type": "object", "additionalProperties": {"$ref": "#/$defs/build"}}
+    image["properties"]["build"] = {
+        "type": "object",
+        "additionalProperties": {"$ref": "#/$defs/build"},
+        "description": "What the build of a package from source needs, by the package's name.",
+    }
     image["additionalProperties"] = {"$ref": "#/$defs/target"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
