@@ -144,7 +144,7 @@ class _Up:
             step.size_bytes = result.sealed.size_bytes
             step.note = result.model.reference
             for word in result.unsealed:
-                ports.reporter.warning(f"{word} stays a plain output: only ONNX models are sealed")
+                ports.reporter.line(f"{word} stays a plain output: only ONNX models are sealed")
         return self._start(settings, result.model, result.sealed, runs, verdict)
 
     def _start(
