@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -171,10 +172,18 @@ def _changed_files(store: Store, plan: Plan) -> list[str] | None:
             if layer["kind"] == code.kind and (index := layer_index(store, layer["key"])) is not None:
                 before = {entry.path: entry.content for entry in index if entry.content}
                 now = {file.path: file.sha256 or file.link_target for file in code.files}
+                now |= {path: hashlib.sha256(content).hexdigest() for path, content in _rewritten(code)}
                 differing = {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
-                generated = {path for path, _, _ in code.generated}
-                return sorted(path.partition("/")[2] for path in differing - generated)
+                installed = {path for path, _, _ in code.generated} - now.keys()
+                return sorted(path.partition("/")[2] for path in differing - installed)
     return None
+
+
+def _rewritten(code: FilesLayer) -> list[tuple[str, bytes]]:
+    """The project's files that do not enter as they are: path and content in the image."""
+    from lading.image.spec import CODE
+
+    return [(path, content) for path, _, content in code.generated if path.startswith(f"{CODE}/")]
 
 
 def _code(plan: Plan) -> FilesLayer | None:
@@ -377,7 +386,7 @@ def _code_row(plan: Plan, changed: list[str] | None) -> tuple[str, str, str] | N
     code = _code(plan)
     if code is None:
         return None
-    size = format_size(sum(file.size_bytes for file in code.files))
+    sizes = [file.size_bytes for file in code.files] + [len(content) for _, content in _rewritten(code)]
     if changed is None:
         news = "first build"
     elif not changed:
@@ -385,4 +394,4 @@ def _code_row(plan: Plan, changed: list[str] | None) -> tuple[str, str, str] | N
     else:
         more = f" and {len(changed) - _SHOWN_CHANGES} more" if len(changed) > _SHOWN_CHANGES else ""
         news = f"changed: {', '.join(changed[:_SHOWN_CHANGES])}{more}"
-    return ("code", f"{format_count(len(code.files), 'file')} · {size}", news)
+    return ("code", f"{format_count(len(sizes), 'file')} · {format_size(sum(sizes))}", news)

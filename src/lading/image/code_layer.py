@@ -14,16 +14,41 @@ import lading_runtime
 from lading.errors import ProjectError
 from lading.image.spec import CODE, RUNTIME, VENV, FilesLayer, PlannedFile
 from lading.oci.digest import Digest
+from lading.project.config import without_settings
 from lading.project.model import Code, CodeFile, CodeKind, Project
+
+_PYPROJECT = "pyproject.toml"
 
 
 def code_layer(project: Project, python_version: str) -> FilesLayer:
     """Reads and hashes every file. Raises ProjectError for one that cannot be read."""
-    files = tuple(_planned(project.root, file) for file in project.code.files)
     generated: tuple[tuple[str, int, bytes], ...] = ()
     if project.code.kind is CodeKind.PURE:
         generated = _installed(project, python_version)
-    return FilesLayer(kind="code", title=f"code of {project.name}", files=files, generated=generated)
+    files = project.code.files
+    if project.code.kind is not CodeKind.BUILD and (pyproject := _pyproject(project)) is not None:
+        generated = tuple(sorted((*generated, pyproject)))
+        files = tuple(file for file in files if file.path != _PYPROJECT)
+    planned = tuple(_planned(project.root, file) for file in files)
+    return FilesLayer(kind="code", title=f"code of {project.name}", files=planned, generated=generated)
+
+
+def _pyproject(project: Project) -> tuple[str, int, bytes] | None:
+    """pyproject.toml as the image has it, where lading's settings stand in it: a change to them, as to
+    lading.toml, is no change to the code."""
+    found = next((file for file in project.code.files if file.path == _PYPROJECT), None)
+    if found is None or found.link_target is not None:
+        return None
+    try:
+        text = (project.root / _PYPROJECT).read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return None  # told where it is read as a file
+    kept = without_settings(text)
+    return (
+        None
+        if kept is None
+        else (f"{CODE}/{_PYPROJECT}", 0o755 if found.executable else 0o644, kept.encode())
+    )
 
 
 def _planned(root: Path, file: CodeFile) -> PlannedFile:

@@ -13,6 +13,10 @@ from lading.project.kinds import type_name
 from lading.project.places import KeyPath
 from lading.project.report import ConfigReport, Report, dotted
 
+_NAME = r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'"""
+_HEADER = re.compile(rf"\s*\[\[?\s*(?P<tool>{_NAME})\s*\.\s*(?P<name>{_NAME})\s*(?:\.[^\n]*)?\]")
+_OTHER_HEADER = re.compile(r"\s*\[")
+
 
 @dataclass(slots=True, kw_only=True)
 class Written:
@@ -69,6 +73,38 @@ def find_package(root: Path, name: str) -> str | None:
             key = (*path, "apt", names.index(name))
             return f"{written.report.place(key)}: {dotted(key)}"
     return None
+
+
+def without_settings(text: str) -> str | None:
+    """A pyproject.toml without `[tool.lading]`, and otherwise as it is. Pure.
+
+    None where there is nothing to leave out, or where tables are written so that no lines could be cut.
+    """
+    try:
+        whole = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return None
+    tool = whole.get("tool")
+    if not isinstance(tool, dict) or "lading" not in tool:
+        return None
+    kept, ours = [], False
+    for line in text.splitlines(keepends=True):
+        if header := _HEADER.match(line):
+            ours = header["tool"].strip("\"'") == "tool" and header["name"].strip("\"'") == "lading"
+        elif _OTHER_HEADER.match(line):
+            ours = False
+        if not ours:
+            kept.append(line)
+    rest = "".join(kept)
+    if ours:  # it stood last: the empty lines before it were its own
+        rest = rest.rstrip() + "\n"
+    del tool["lading"]
+    if not tool:
+        del whole["tool"]
+    try:
+        return rest if tomllib.loads(rest) == whole else None
+    except tomllib.TOMLDecodeError:
+        return None
 
 
 def _document(path: Path, report: Report) -> tuple[dict[str, Any] | None, ConfigReport]:
