@@ -108,7 +108,9 @@ def _task(table: Table) -> list[str]:
         "refers to must lie beside it. `sample.json` in the outputs, or the file that `[serve] sample` "
         "names, is an "
         'inference request (Open Inference Protocol), or `{"request": …, "response": …}` with the outputs it '
-        "must come to. Without a sample, zeros that fit the model's inputs are asked.\n",
+        "must come to. Without a sample, zeros that fit the model's inputs are asked; a model that refuses "
+        "those, or whose inputs are too large to make some up, is served all the same, and nothing is "
+        "replayed.\n",
         "Copies of the outputs are placed in the project's `out/` (or what `outputs` names), owned by you. "
         "Links that lead out of the outputs, devices and sockets are left behind with a word.\n",
         f"The seal of a run (format {SEAL_FORMAT}) is the sha256 of the canonical JSON of: "

@@ -106,7 +106,8 @@ def execute(options: argparse.Namespace, session: Session) -> int:
 def next_steps(project: Project, service: Service, sealed: SealedModel | None) -> list[str]:
     """How to ask the service once, with its own sample, and how to stop it. Reads the sample file."""
     lines = []
-    if sealed is not None and sealed.sample is not None:
+    # A sample without an answer was made up and refused: nobody gains by asking it.
+    if sealed is not None and sealed.sample is not None and sealed.sample.outputs:
         body = json.dumps(sealed.sample.request)
         path = project.serve.sample if project.serve is not None else None
         if path is not None and _holds(Path(project.root, path), sealed.sample.request):

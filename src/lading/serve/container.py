@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lading.image.model import Image
 from lading.project.model import ServeSettings
 from lading.run.contract import THREAD_VARIABLES
 from lading.run.inputs import new_run_id
-from lading.run.model import Sample, SealedModel
+from lading.run.model import GENERATED, Sample, SealedModel
 from lading.run.once import run_once
 from lading.run.outputs import OutputFile
 from lading.run.task import image_layers, remove_tree, thread_count, watch_lock
@@ -70,10 +71,12 @@ def model_mounts(name: str, files: tuple[OutputFile, ...], store: Store) -> tupl
 
 def record_answer(
     *, image: Image, files: tuple[OutputFile, ...], sample: Sample, engine: Engine, store: Store
-) -> Sample:
+) -> tuple[Sample, str | None]:
     """Run the sample once in the serving image, without the network, and write down what it comes to.
 
-    Raises ProjectError when the model refuses the sample or cannot be loaded by the image's runtime.
+    A sample that lading made up is no reason against a model that refuses it: it comes back without outputs,
+    with the model's words. Raises ProjectError when the model refuses the user's own sample or cannot be
+    loaded by the image's runtime.
     """
     run_id = new_run_id()
     root, lock = store.root / "runs" / run_id, watch_lock(store, run_id)
@@ -83,13 +86,19 @@ def record_answer(
         finally:
             remove_tree(root)
             lock.unlink(missing_ok=True)
-    outputs = answer.get("outputs")
-    if outputs is None:
+    outputs, said = answer.get("outputs"), str(answer.get("error"))
+    if outputs is not None:
+        return replace(sample, outputs=tuple(outputs)), None
+    if "metadata" not in answer:
         raise ProjectError(
-            f"the sample could not be answered: {answer.get('error')}",
-            hints=(f"the model takes: {_takes(answer)}",) if "metadata" in answer else (),
+            f"the model does not load in the serving image: {said}",
+            hints=("lading plan --target serve  # which runtime it has",),
         )
-    return Sample(request=sample.request, outputs=tuple(outputs), origin=sample.origin)
+    if sample.origin == GENERATED:
+        return replace(sample, outputs=()), said
+    raise ProjectError(
+        f"the sample could not be answered: {said}", hints=(f"the model takes: {_takes(answer)}",)
+    )
 
 
 def _answer_once(

@@ -6,6 +6,7 @@ sample once in the serving image, seals and names.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from lading.project.model import Project, ServeSettings
 from lading.run.gate import Verdict
 from lading.run.ledger import Ledger
 from lading.run.model import (
+    GENERATED,
     ModelRecord,
     Sample,
     SealedModel,
@@ -35,6 +37,7 @@ from lading.serve.container import record_answer
 from lading.serve.replay import differences
 from lading.store import Store
 
+_LONGEST_BODY = 2000
 OUTPUTS_SAMPLE = "sample.json"
 
 
@@ -56,6 +59,8 @@ class SealResult:
     reused: bool
     unsealed: tuple[str, ...]
     """Models in the outputs whose format is not sealed."""
+    refusal: str | None = None
+    """What the model said against a sample that lading made up, when it was asked just now."""
 
 
 def seal_for_service(
@@ -75,13 +80,14 @@ def seal_for_service(
     earlier = _earlier(request, image, files[0].digest, sample, store, ledger)
     if earlier is not None:
         return SealResult(model=earlier[0], sealed=earlier[1], reused=True, unsealed=found.unsealed)
-    answered = record_answer(image=image, files=files, sample=sample, engine=engine, store=store)
-    wrong = differences(sample.outputs, answered.outputs)
-    if wrong:
-        raise ProjectError(
-            f"the model does not come to the response in the sample: {'; '.join(wrong)}",
-            place=str(request.settings.sample or OUTPUTS_SAMPLE),
-        )
+    answered, refusal = None, None
+    if sample is not None:
+        answered, refusal = record_answer(image=image, files=files, sample=sample, engine=engine, store=store)
+        if wrong := differences(sample.outputs, answered.outputs):
+            raise ProjectError(
+                f"the model does not come to the response in the sample: {'; '.join(wrong)}",
+                place=str(request.settings.sample or OUTPUTS_SAMPLE),
+            )
     # Against the collector: the artifact is no garbage before its row is there.
     with store.using():
         sealed = seal_model(files, summary, _record(request, image), answered, store)
@@ -92,10 +98,25 @@ def seal_for_service(
             run_id=request.run.run_id if request.run is not None else None,
             metrics=request.metrics,
         )
-    return SealResult(model=model, sealed=sealed, reused=False, unsealed=found.unsealed)
+    return SealResult(model=model, sealed=sealed, reused=False, unsealed=found.unsealed, refusal=refusal)
 
 
-def find_sample(request: SealRequest, summary: OnnxSummary, store: Store) -> Sample:
+def sample_wanted(sealed: SealedModel, refusal: str | None) -> tuple[str, ...]:
+    """What is said of a model without a sample that it answers: that it has none, why, and one to fill in."""
+    sample = sealed.sample
+    words = "nothing is replayed: you gave no sample, and"
+    remedy = f'put real values into {OUTPUTS_SAMPLE} and write sample = "{OUTPUTS_SAMPLE}" under [serve]'
+    if sample is None:
+        return (f"{words} the model's inputs are too large to make one up; {remedy}",)
+    if sample.outputs or sample.origin != GENERATED:
+        return ()
+    words += " the model refuses the one made up for it" + (f": {refusal}" if refusal is not None else "")
+    body = json.dumps(sample.request)
+    shown = (body,) if len(body) <= _LONGEST_BODY else ()
+    return (f"{words}; {remedy}", *shown)
+
+
+def find_sample(request: SealRequest, summary: OnnxSummary, store: Store) -> Sample | None:
     """The project's sample, else `sample.json` of the outputs, else zeros that fit the model's inputs."""
     if request.settings.sample is not None:
         return read_sample(Path(request.project.root, request.settings.sample), "project")
@@ -136,7 +157,7 @@ def outputs_of_path(path: Path, store: Store) -> Outputs:
 
 
 def _earlier(
-    request: SealRequest, image: Image, weights: Digest, sample: Sample, store: Store, ledger: Ledger
+    request: SealRequest, image: Image, weights: Digest, sample: Sample | None, store: Store, ledger: Ledger
 ) -> tuple[ModelRow, SealedModel] | None:
     """The model with just these weights, history and sample, when it is still whole."""
     record = _record(request, image).as_json()
@@ -144,13 +165,21 @@ def _earlier(
         if not store.blobs.has(row.digest):
             continue
         sealed = read_model(row.digest, store)
-        recorded = sealed.sample
-        if recorded is None or sealed.files[0].digest != weights or recorded.request != sample.request:
+        if sealed.files[0].digest != weights or not _is_recorded(sample, sealed.sample):
             continue
         whole = outputs_present(Outputs(digest=row.digest, files=sealed.files), store)
-        if whole and sealed.record == record and not differences(sample.outputs, recorded.outputs):
+        if whole and sealed.record == record:
             return row, sealed
     return None
+
+
+def _is_recorded(sample: Sample | None, recorded: Sample | None) -> bool:
+    if sample is None or recorded is None:
+        return sample is recorded
+    if recorded.request != sample.request or differences(sample.outputs, recorded.outputs):
+        return False
+    # What was refused when it was made up has to be answered as the user's own.
+    return bool(recorded.outputs) or sample.origin == GENERATED
 
 
 def _record(request: SealRequest, image: Image) -> ModelRecord:

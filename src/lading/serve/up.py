@@ -24,7 +24,7 @@ from lading.run.report import Reporter, Step
 from lading.run.rows import ModelRow
 from lading.run.submit import RunResult, run_task
 from lading.run.task import check_gpus, prepare_run
-from lading.serve.sealing import SealRequest, chosen_model, outputs_of_path, seal_for_service
+from lading.serve.sealing import SealRequest, chosen_model, outputs_of_path, sample_wanted, seal_for_service
 from lading.serve.service import Service, start_service
 from lading.store import Store
 
@@ -145,6 +145,8 @@ class _Up:
             step.note = result.model.reference
             for word in result.unsealed:
                 ports.reporter.line(f"{word} stays a plain output: only ONNX models are sealed")
+            for number, words in enumerate(sample_wanted(result.sealed, result.refusal)):
+                (ports.reporter.line if number else ports.reporter.warning)(words)
         return self._start(settings, result.model, result.sealed, runs, verdict)
 
     def _start(

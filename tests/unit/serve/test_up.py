@@ -276,6 +276,47 @@ def test_a_sample_that_does_not_fit_is_told_with_what_would(bench: Bench) -> Non
     assert caught.value.hints == ("the model takes: X FP32[-1, 2]",)
 
 
+def test_a_sample_that_was_made_up_never_refuses_a_model(bench: Bench) -> None:
+    bench.serving = {"STAND_IN_REFUSES_ZEROS": "1"}
+    first = bench.up()
+    assert ask(first, [1, 2]) == [2.0, 4.0]
+    assert first.service is not None
+    assert not first.service.replayed
+    words = "nothing is replayed: you gave no sample, and the model refuses the one made up for it"
+    remedy = 'put real values into sample.json and write sample = "sample.json" under [serve]'
+    because = "the model refused the request: Unknown Category"
+    again = bench.up()
+    assert (again.reused, again.model) == (True, first.model)
+    assert bench.reporter.warnings == [f"{words}: {because}; {remedy}", f"{words}; {remedy}"]
+    (bench.root / "sample.json").write_text(bench.reporter.lines[0])
+    with pytest.raises(ProjectError, match=r"sample could not be answered.*Unknown Category"):
+        bench.up(bench.project(sample="sample.json"))
+    (bench.root / "sample.json").write_text(bench.reporter.lines[0].replace("0.0", "1.0"))
+    result = bench.up(bench.project(sample="sample.json"))
+    assert result.service is not None
+    assert result.service.replayed
+
+
+def test_a_model_too_large_for_a_made_up_sample_is_served_without(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lading.run.model._MOST_VALUES", 1)
+    first = bench.up()
+    assert ask(first, [1, 2]) == [2.0, 4.0]
+    assert first.sealed is not None
+    assert first.sealed.sample is None
+    assert "too large to make one up" in bench.reporter.warnings[0]
+    assert bench.up().reused
+
+
+def test_a_model_that_does_not_load_is_not_told_as_a_sample(bench: Bench) -> None:
+    (bench.root / "model.onnx").write_bytes(doubling_model().replace(b"Add", b"Sub"))
+    with pytest.raises(
+        ProjectError, match=r"^the model does not load in the serving image: model\.onnx is no ONNX"
+    ):
+        bench.up()
+
+
 def test_the_artifact_is_a_modelpack_manifest_with_its_history(bench: Bench) -> None:
     result = bench.up()
     assert result.model is not None

@@ -1,4 +1,4 @@
-"""A stand-in for ONNX Runtime that runs just `Y = X + X` (slower or wrong, when the environment says so)."""
+"""A stand-in for ONNX Runtime that runs just `Y = X + X` (slower, wrong or choosy, where it is told to)."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class InferenceSession:
         return [SimpleNamespace(name="Y", type="tensor(float)", shape=["rows", 2])]
 
     def run(self, wanted: list[str], feed: dict[str, Any], options: RunOptions) -> list[Any]:
+        if not any(feed["X"].values) and "STAND_IN_REFUSES_ZEROS" in os.environ:
+            raise RuntimeError("Unknown Category")
         end = time.monotonic() + float(os.environ.get("STAND_IN_RUN_SECONDS", "0"))
         while time.monotonic() < end:
             if options.terminate:
