@@ -18,8 +18,21 @@ def left_behind_words(names: tuple[str, ...], *, task: str, outputs: str) -> tup
 
 def thrown_away(names: tuple[str, ...]) -> str:
     """`written beside the code and thrown away: a, b`."""
+    return f"written beside the code and thrown away: {_listed(names)}"
+
+
+def interrupted_words(names: tuple[str, ...]) -> tuple[str, ...]:
+    """One warning for what an interrupted run had in its outputs; none for nothing."""
+    if not names:
+        return ()
+    return (
+        f"an interrupted run keeps no outputs: {_listed(names)}; what it saves in $LADING_CHECKPOINTS stays",
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"written beside the code and thrown away: {', '.join(map(_shown, names[:_SHOWN]))}{more}"
+    return ", ".join(map(_shown, names[:_SHOWN])) + more
 
 
 def _shown(name: str) -> str:

@@ -75,6 +75,14 @@ def collect_outputs(folder: Path, store: Store) -> Outputs:
     return Outputs(digest=manifest, files=tuple(files), warnings=tuple(warnings))
 
 
+def names_in(folder: Path) -> tuple[str, ...]:
+    """What `collect_outputs` would look at, by name; nothing where the folder cannot be read."""
+    try:
+        return tuple(name for _, name in _walk(folder))
+    except (OSError, ProjectError):
+        return ()
+
+
 def read_outputs(digest: Digest, store: Store) -> Outputs:
     """The outputs that `collect_outputs` stored. Raises StoreError when absent or of another kind."""
     import json

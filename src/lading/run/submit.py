@@ -19,7 +19,7 @@ from lading.run.abilities import GivesGpus, ListsRuns
 from lading.run.failure import failure_hints
 from lading.run.inputs import new_run_id
 from lading.run.interrupts import interrupts_deferred
-from lading.run.leavings import left_behind_words
+from lading.run.leavings import interrupted_words, left_behind_words
 from lading.run.ledger import Ledger
 from lading.run.metrics import read_metrics
 from lading.run.once import INTERRUPT_GRACE_SECONDS, forget, run_once
@@ -27,6 +27,7 @@ from lading.run.outputs import (
     Outputs,
     collect_outputs,
     is_written,
+    names_in,
     outputs_present,
     read_outputs,
     remove_files,
@@ -159,6 +160,9 @@ def _run(run: PreparedRun, engine: Engine, store: Store, ledger: Ledger, reporte
         except BaseException as error:
             with interrupts_deferred():
                 _record_end(run_id, error, ledger)
+            if isinstance(error, KeyboardInterrupt):
+                for warning in interrupted_words(names_in(store.root / "runs" / run_id / "outputs")):
+                    reporter.warning(warning)
             raise
         finally:
             _forget(store, run_id)

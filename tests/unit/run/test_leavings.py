@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lading.run.leavings import left_behind_words
+from lading.run.leavings import interrupted_words, left_behind_words
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,9 @@ from lading.run.leavings import left_behind_words
 )
 def test_the_words_name_the_files_and_the_remedy(names: tuple[str, ...], expected: tuple[str, ...]) -> None:
     assert left_behind_words(names, task="train", outputs="out") == expected
+
+
+def test_outputs_of_an_interrupted_run_are_named_as_not_kept() -> None:
+    assert interrupted_words(()) == ()
+    (words,) = interrupted_words(("model.joblib",))
+    assert words.startswith("an interrupted run keeps no outputs: model.joblib;")

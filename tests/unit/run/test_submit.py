@@ -266,6 +266,7 @@ bench.store = Store.open({{"LADING_HOME": {home!r}}})
 bench.ledger = Ledger.open(bench.store)
 bench.engine = HostEngine(Path({engine!r}))
 bench.reporter = Remembering()
+bench.reporter.warning = lambda text: print("warning:", text, flush=True)
 bench.reporter.output = lambda data: print(data.decode(), end="", flush=True)
 try:
     bench.run(bench.task({run!r}))
@@ -285,7 +286,7 @@ def start_child(bench: Bench, run: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
 
 
-SLOW = "sh -c 'echo pid $$; exec sleep 600'"
+SLOW = "sh -c 'echo saved > $LADING_OUTPUTS/model; echo pid $$; exec sleep 600'"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT])
@@ -294,7 +295,7 @@ def test_an_interrupt_stops_the_container_and_leaves_nothing(bench: Bench, numbe
     assert child.stdout is not None
     pid = int(child.stdout.readline().split()[1])
     child.send_signal(number)
-    child.communicate()
+    assert "an interrupted run keeps no outputs: model;" in child.communicate()[0]
     assert child.returncode == 130
     assert not alive(pid)
     assert [row.phase for row in bench.ledger.runs()] == [RunPhase.INTERRUPTED]
