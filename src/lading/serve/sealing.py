@@ -110,7 +110,9 @@ def sample_wanted(sealed: SealedModel, refusal: str | None) -> tuple[str, ...]:
         return (f"{words} the model's inputs are too large to make one up; {remedy}",)
     if sample.outputs or sample.origin != GENERATED:
         return ()
-    words += " the model refuses the one made up for it" + (f": {refusal}" if refusal is not None else "")
+    words += " the model refuses the one made up for it"
+    if refusal is not None:
+        words += f": {refusal.removeprefix('the model refused the request: ').rstrip('.')}"
     body = json.dumps(sample.request)
     shown = (body,) if len(body) <= _LONGEST_BODY else ()
     return (f"{words}; {remedy}", *shown)

@@ -284,7 +284,7 @@ def test_a_sample_that_was_made_up_never_refuses_a_model(bench: Bench) -> None:
     assert not first.service.replayed
     words = "nothing is replayed: you gave no sample, and the model refuses the one made up for it"
     remedy = 'put real values into sample.json and write sample = "sample.json" under [serve]'
-    because = "the model refused the request: Unknown Category"
+    because = "Unknown Category"
     again = bench.up()
     assert (again.reused, again.model) == (True, first.model)
     assert bench.reporter.warnings == [f"{words}: {because}; {remedy}", f"{words}; {remedy}"]
