@@ -59,10 +59,13 @@ class HostEngine:
         return {"pid": child.pid, "folder": str(folder)}
 
     def observe(self, handle: Handle) -> RunStatus:
-        if child := self._children.get(handle["pid"]):
+        child = self._children.get(handle["pid"])
+        if child is not None:
             child.poll()
         folder = Path(handle["folder"])
         if (folder / "rc").exists():
+            if child is not None:
+                child.wait(10)  # its last act is the exit status: nobody sees it end after its run
             wall = time.time() - float((folder / "start").read_text())
             status = int((folder / "rc").read_text())
             return RunStatus(
