@@ -114,9 +114,8 @@ def count_and_ids(document: Value) -> Iterator[Spot]:
     "the defaults of MinIO and Jupyter, as their documentation names them",
 )  # fmt: skip
 def default_credentials(document: Value) -> Iterator[Spot]:
-    """Everyone knows `minioadmin`, and a notebook without a token runs any command for whoever reaches it.
-    Said of
-    services that publish a port beyond this machine.
+    """Everyone knows `minioadmin`, and a notebook without a token runs any command for whoever reaches
+    it. Said of services that publish a port beyond this machine.
 
     Bad:
 

@@ -69,9 +69,8 @@ def ended_python(document: Dockerfile) -> Iterator[Spot]:
     "the files on PyPI: torch, tensorflow, vllm and onnxruntime-gpu have no musllinux wheel",
 )  # fmt: skip
 def glibc_on_alpine(document: Dockerfile) -> Iterator[Spot]:
-    """Alpine has musl. These packages have neither a wheel for it nor a source distribution pip can build:
-    the
-    install fails.
+    """Alpine has musl. These packages have neither a wheel for it nor a source distribution pip can
+    build: the install fails.
 
     Bad:
 
@@ -104,9 +103,8 @@ def glibc_on_alpine(document: Dockerfile) -> Iterator[Spot]:
     "POSIX shell: `a & b` starts a in the background and goes on at once", mends=True,
 )  # fmt: skip
 def single_ampersand(document: Dockerfile) -> Iterator[Spot]:
-    """`a & b` starts `a` in the background, does not wait for it, and forgets whether it failed. The layer
-    may be
-    written while it still runs. Said only of package managers, whose end is always wanted.
+    """`a & b` starts `a` in the background, does not wait for it, and forgets whether it failed. The
+    layer may be written while it still runs. Said only of package managers, whose end is always wanted.
 
     Bad:
 
@@ -192,9 +190,9 @@ def _only_file(values: tuple[str, ...]) -> bool:
     "docs.docker.com/build/building/secrets: ENV and ARG stay in the image's history",
 )  # fmt: skip
 def ml_secret(document: Dockerfile) -> Iterator[Spot]:
-    """A value of ENV or ARG stays readable in the image's config and history for everyone who can pull it.
-    Said
-    of tokens of known form, and of variables of ML services with a value that is no placeholder.
+    """A value of ENV or ARG stays readable in the image's config and history for everyone who can pull
+    it. Said of tokens of known form, and of variables of ML services with a value that is no
+    placeholder.
 
     Bad:
 
@@ -236,9 +234,8 @@ def ml_secret(document: Dockerfile) -> Iterator[Spot]:
     "Flask and Uvicorn: their documentation on deployment",
 )  # fmt: skip
 def development_server(document: Dockerfile) -> Iterator[Spot]:
-    """`flask run` is Flask's development server; `--reload` starts a file watcher and one worker. Said of
-    the final
-    stage alone, and not where a name says that it is for development.
+    """`flask run` is Flask's development server; `--reload` starts a file watcher and one worker. Said
+    of the final stage alone, and not where a name says that it is for development.
 
     Bad:
 
@@ -348,8 +345,7 @@ def torchserve(document: Dockerfile) -> Iterator[Spot]:
 )  # fmt: skip
 def floating_tag(document: Dockerfile) -> Iterator[Spot]:
     """`latest-gpu` or `nightly` is another image next week: the build that worked cannot be made again.
-    `latest`
-    itself is hadolint's DL3007.
+    `latest` itself is hadolint's DL3007.
 
     Bad:
 

@@ -126,9 +126,8 @@ def fraction(document: Value) -> Iterator[Spot]:
     "kubernetes.io/docs/concepts/storage/volumes/#emptydir",
 )  # fmt: skip
 def memory_volume(document: Value) -> Iterator[Spot]:
-    """`medium: Memory` counts against the containers' memory limits, and without `sizeLimit` it can grow
-    until the
-    pod is killed.
+    """`medium: Memory` counts against the containers' memory limits, and without `sizeLimit` it can
+    grow until the pod is killed.
 
     Bad:
 

@@ -87,8 +87,7 @@ def moving_git(entries: Sequence[Entry]) -> Iterator[Spot]:
 )  # fmt: skip
 def same_files(entries: Sequence[Entry]) -> Iterator[Spot]:
     """Both install the same module; which one wins depends on the order. With onnxruntime and
-    onnxruntime-gpu the GPU
-    may stay idle without a word.
+    onnxruntime-gpu the GPU may stay idle without a word.
 
     Bad:
 
