@@ -31,7 +31,6 @@ from lading.image.spec import (
     WheelsLayer,
 )
 from lading.lock.model import LockedLayer, LockedPackage
-from lading.oci.digest import Digest
 from lading.store import Store
 
 _STATUS = "var/lib/dpkg/status"
@@ -77,7 +76,7 @@ def _adopt(store: Store, spec: LayerSpec, locked: LockedLayer) -> LayerRecord | 
     try:
         read = read_layer(store, locked.digest)
     except ForeignFormat as error:
-        if not _is_intact(store, locked.digest):
+        if not store.blobs.is_intact(locked.digest):
             return None
         raise _refused(spec, locked, f"is no layer that lading wrote: {error}") from None
     if read.digest != locked.digest:
@@ -99,15 +98,6 @@ def _adopt(store: Store, spec: LayerSpec, locked: LockedLayer) -> LayerRecord | 
     store.indexes.put(spec.key, [entry.as_json() for entry in read.index])
     store.layers.put(spec.key, record.as_json())
     return record
-
-
-def _is_intact(store: Store, digest: Digest) -> bool:
-    try:
-        for _ in store.blobs.chunks(digest):
-            pass
-    except DigestMismatch:
-        return False
-    return True
 
 
 def _refused(spec: LayerSpec, locked: LockedLayer, reason: str) -> DigestMismatch:

@@ -168,6 +168,15 @@ class BlobStore:
                 f"blob {digest} is corrupt", place=str(path), hints=("lading store verify --repair",)
             )
 
+    def is_intact(self, digest: Digest) -> bool:
+        """Whether the blob, which is there, has its own bytes still. Raises StoreError."""
+        try:
+            for _ in self.chunks(digest):
+                pass
+        except DigestMismatch:
+            return False
+        return True
+
     def __iter__(self) -> Iterator[Digest]:
         for entry in sorted(os.listdir(self._folder)):
             yield Digest.from_hex(entry)

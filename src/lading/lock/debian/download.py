@@ -5,7 +5,6 @@ Thin. What is in a package is for lading.image.debian.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -80,9 +79,8 @@ def _is_intact(package: LockedPackage, store: Store) -> bool:
     digest = Digest.from_hex(package.sha256)
     if store.blobs.size_bytes(digest) is None:
         return False
-    with store.blobs.path(digest).open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() == package.sha256:
-            return True
+    if store.blobs.is_intact(digest):
+        return True
     store.blobs.remove(digest)
     return False
 
