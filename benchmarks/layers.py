@@ -19,9 +19,10 @@ from typing import NoReturn
 
 from benchmarks.places import BENCH, PYTHON_VERSION
 from lading.fetch.source import LocalFile
+from lading.image.job import LayerJob, Sources
 from lading.image.order import order_wheels
 from lading.image.spec import WheelsLayer
-from lading.image.write import LayerJob, Sources
+from lading.image.write import write_layer
 from lading.lock.model import Lock, LockedInterpreter, LockedPackage, LockedWheel
 from lading.oci.platform import Platform
 from lading.store import Store
@@ -71,7 +72,7 @@ def _install(job: LayerJob) -> None:
 
 
 def _write(spec: WheelsLayer) -> None:
-    _job.write(spec)
+    write_layer(_job, spec)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -41,6 +40,8 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         return None
     if value.strip().isdigit():
         return float(value)
+    from email.utils import parsedate_to_datetime  # slow to import, and few servers name a date
+
     try:
         when = parsedate_to_datetime(value)
     except ValueError:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import deflate
 
 from lading.errors import ProjectError
+from lading.image.job import FetchFile
 from lading.image.layer.recipe import CHUNK_BYTES, LEVEL
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.image.layer.writer import LayerWriter
@@ -31,9 +32,6 @@ _WEIGHTS = (
 )  # fmt: skip
 _SAMPLE_BYTES = 256 << 10
 _WORTH_COMPRESSING = 0.97
-
-FetchFile = Callable[[str, str], Path]
-"""URL and sha256 → the verified file."""
 
 
 def plan_files(root: Path, entries: Iterable[ImageFile]) -> tuple[FilesLayer, ...]:

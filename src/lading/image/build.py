@@ -6,22 +6,17 @@ any point, what was finished is kept and what was not is swept; the next build n
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import multiprocessing
 import platform as host
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lading.errors import DigestMismatch, FetchFailed, LadingError, OutsideError, UsageError
+from lading.errors import DigestMismatch, FetchFailed, UsageError
 from lading.image.assemble import assemble, created_time
 from lading.image.built import image_record, load_image
 from lading.image.conflicts import find_conflicts
-from lading.image.foreign import foreign_record
+from lading.image.job import LayerJob, Sources
 from lading.image.layer.recompress import MEDIA_TYPES, recompress
 from lading.image.lenders import Lenders
 from lading.image.model import Image, LayerRecord
@@ -32,18 +27,15 @@ from lading.image.spec import (
     STEP,
     AddedPackagesLayer,
     BytecodeLayer,
-    FilesLayer,
     ForeignLayer,
     LayerSpec,
     PackagesLayer,
-    ProjectLayer,
-    StandaloneLayer,
     StepLayer,
-    WheelsLayer,
 )
 from lading.image.taken import take_layers
 from lading.image.unseen import check_unseen
-from lading.image.write import LayerJob, Sources
+from lading.image.workers import weight_bytes, write_all
+from lading.image.write import write_layer
 from lading.lock.model import Lock, LockedLayer
 from lading.oci.digest import Digest
 from lading.oci.json import canonical_json
@@ -52,10 +44,6 @@ from lading.store import Store
 
 Elsewhere = Callable[[Sequence[LockedLayer]], frozenset[Digest]]
 """Which of these layers are where the image is to go, so that they need not be made here."""
-
-_WORTH_PROCESSES_BYTES = 4 << 20
-"""Below this, starting worker processes costs more than they save."""
-
 
 _NOT_LOCKED = ("code", "runtime", "files", "model", OPEN_STEP)
 
@@ -120,7 +108,7 @@ def build(
             lock_digest=request.lock_digest,
             seconds=time.monotonic() - started,
             absent=frozenset(record.digest for record in remote.values()),
-            warnings=warnings + find_conflicts(store, request.plan.layers),
+            warnings=warnings + find_conflicts(store, request.plan.layers, records),
         )
         if not image.absent:
             store.images.put(key, image_record(image))
@@ -131,7 +119,7 @@ def cached_layer(store: Store, spec: LayerSpec) -> LayerRecord | None:
     """What `spec` came out as, if its blob is in the store at its full size and its index is there."""
     if isinstance(spec, ForeignLayer):
         there = store.blobs.size_bytes(spec.layer.digest) == spec.layer.size_bytes
-        return foreign_record(spec) if there else None
+        return spec.record if there else None
     document = store.layers.get(spec.key)
     if document is None:
         return None
@@ -184,7 +172,7 @@ def _media_type(spec: LayerSpec) -> str | None:
 
 def _locked_layers(request: BuildRequest) -> dict[str, LockedLayer]:
     """By key, what the lock says of layers; a base image's are locked with that image."""
-    foreign = [foreign_record(spec) for spec in request.plan.layers if isinstance(spec, ForeignLayer)]
+    foreign = [spec.record for spec in request.plan.layers if isinstance(spec, ForeignLayer)]
     return {
         layer.key: layer for layer in (*request.lock.layers, *lockable_layers(foreign, with_foreign=True))
     }
@@ -205,7 +193,7 @@ def _layers(
     missing = [spec for spec in specs if spec.key not in records]
     _check_steps(missing, store, sources)
     request.prepare(missing)
-    listener.started(specs, missing, sum(_weight(spec) for spec in missing))
+    listener.started(specs, missing, sum(weight_bytes(spec) for spec in missing))
     job = LayerJob(
         store=store,
         sources=sources,
@@ -216,12 +204,12 @@ def _layers(
     )
     one_by_one = BytecodeLayer | PackagesLayer | ForeignLayer | AddedPackagesLayer | StepLayer
     first = [spec for spec in missing if not isinstance(spec, one_by_one)]
-    _write_all(job, sorted(first, key=_weight, reverse=True), request.workers, records, listener)
+    write_all(job, first, records, listener)
     # These compile with all workers themselves; bytecode needs the layers of its modules first, steps all.
     for spec in missing:
         if spec.key not in records:
             began = time.monotonic()
-            records[spec.key] = replace(job, progress=listener.progress, known=records).write(spec)
+            records[spec.key] = write_layer(replace(job, progress=listener.progress, known=records), spec)
             listener.written(records[spec.key], time.monotonic() - began)
     return tuple(records[spec.key] for spec in specs)
 
@@ -234,111 +222,6 @@ def _check_steps(missing: Sequence[LayerSpec], store: Store, sources: Sources) -
     if sources.steps is None:
         raise UsageError(f"{steps[0].title} cannot be run by this command", hints=("lading build",))
     sources.steps.check(steps, store)
-
-
-def _weight(spec: LayerSpec) -> int:
-    """Roughly the bytes to be handled: the order of work, and the progress bar's end."""
-    match spec:
-        case WheelsLayer():
-            return sum(wheel.size_bytes for wheel in spec.wheels)
-        case ForeignLayer():
-            return spec.layer.size_bytes
-        case PackagesLayer() | AddedPackagesLayer():
-            return sum(package.size_bytes for package in spec.packages)
-        case FilesLayer() | ProjectLayer():
-            return sum(file.size_bytes for file in spec.files)
-        case BytecodeLayer():
-            return sum(_weight(source) for source in spec.sources) // 4
-        case StandaloneLayer():
-            return spec.interpreter.size_bytes or 0
-    return 0
-
-
-def _write_all(
-    job: LayerJob,
-    specs: list[LayerSpec],
-    workers: int,
-    records: dict[str, LayerRecord],
-    listener: BuildListener,
-) -> None:
-    """Write `specs`, the heaviest first, in worker processes where that pays."""
-    if workers < 2 or len(specs) < 2 or sum(_weight(spec) for spec in specs) < _WORTH_PROCESSES_BYTES:
-        for spec in specs:
-            began = time.monotonic()
-            records[spec.key] = replace(job, progress=listener.progress).write(spec)
-            listener.written(records[spec.key], time.monotonic() - began)
-        return
-    counter = _Counter()
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(
-        min(workers, len(specs)), mp_context=context, initializer=_install, initargs=(job, specs, counter)
-    ) as pool:
-        with _interrupts_held():  # workers begin with Ctrl-C held back: it is for this process to act on
-            running: set[Future[tuple[LayerRecord, float]]] = {
-                pool.submit(_write_one, number) for number in range(len(specs))
-            }
-        reported = 0
-        try:
-            while running:
-                done, running = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
-                total = counter.value
-                listener.progress(total - reported)
-                reported = total
-                for future in done:
-                    record, seconds = future.result()
-                    records[record.key] = record
-                    listener.written(record, seconds)
-        except BrokenProcessPool as error:
-            raise OutsideError(
-                "a process that wrote a layer was killed, perhaps for want of memory",
-                hints=("lading build --workers 1",),
-            ) from error
-        except LadingError:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        except BaseException:
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            raise
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class _Counter:
-    """Bytes written by all workers, in shared memory."""
-
-    def __init__(self) -> None:
-        self._value = multiprocessing.get_context("fork").Value("q", 0)
-
-    def add(self, amount: int) -> None:
-        with self._value.get_lock():
-            self._value.value += amount
-
-    @property
-    def value(self) -> int:
-        return int(self._value.value)
-
-
-_job: LayerJob
-_specs: list[LayerSpec]
-
-
-def _install(job: LayerJob, specs: list[LayerSpec], counter: _Counter) -> None:
-    global _job, _specs
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _job, _specs = replace(job, progress=counter.add), specs
-
-
-def _write_one(number: int) -> tuple[LayerRecord, float]:
-    began = time.monotonic()
-    return _job.write(_specs[number]), time.monotonic() - began
 
 
 def _check_against_lock(

@@ -1,4 +1,4 @@
-"""A registry image below our layers: its layers as records, its files as a tree. Knows nothing of registries.
+"""A registry image below our layers: its files as a tree. Knows nothing of registries.
 
 What is written over it (packages, bytecode) needs a few of its files; nothing of it is ever run but its own
 interpreter, which compiles bytecode as any image's does.
@@ -7,8 +7,6 @@ interpreter, which compiles bytecode as any image's does.
 from __future__ import annotations
 
 from lading.image.layer.tree import EntryKind, TreeEntry
-from lading.image.model import LayerRecord
-from lading.image.spec import ForeignLayer
 from lading.lock.model import LockedBase
 from lading.registry.stack import StackedFile, StackedKind, Wanted, read_stack
 from lading.store import Store
@@ -26,21 +24,6 @@ _LIBRARIES = (
     *("libz.", "libexpat.", "libpython3", "ld-linux"),
 )
 """What a `python3` is linked with, wherever it was built."""
-
-
-def foreign_record(spec: ForeignLayer) -> LayerRecord:
-    """A layer of the base image, of which nothing but its name and size is known here."""
-    return LayerRecord(
-        key=spec.key,
-        kind=spec.kind,
-        title=spec.title,
-        digest=spec.layer.digest,
-        diff_id=spec.layer.diff_id,
-        size_bytes=spec.layer.size_bytes,
-        unpacked_bytes=0,
-        file_count=0,
-        media_type=spec.layer.media_type,
-    )
 
 
 def interpreter_tree(store: Store, base: LockedBase, executable: str) -> dict[str, TreeEntry]:

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from lading.errors import DigestMismatch
 from lading.image.build import BuildRequest, build
+from lading.image.job import Sources
 from lading.image.layer.contents import layer_index
 from lading.image.layer.writer import IndexEntry
 from lading.image.model import Image, LayerRecord
 from lading.image.request import BuildListener
 from lading.image.spec import OPEN_STEP, STEP
-from lading.image.write import Sources
 from lading.lock.model import Lock, LockedBaseLayer
 from lading.store import Store
 from lading.store.atomic import store_errors, temporary_name

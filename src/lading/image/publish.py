@@ -20,14 +20,12 @@ from lading.image.output.provenance import MEDIA_PROVENANCE
 from lading.image.output.sbom import MEDIA_SBOM
 from lading.image.request import BuildContext, BuildOptions
 from lading.image.target import build_target
-from lading.lock.base.image import is_registry_image
 from lading.lock.model import LockedLayer
 from lading.oci.digest import Digest
-from lading.oci.manifest import MEDIA_MANIFEST, Descriptor
 from lading.oci.reference import Reference
 from lading.project.model import Project
 from lading.registry.client import Registry, open_registry
-from lading.registry.push import Moved, Push, push_attachment
+from lading.registry.push import Document, Moved, Push
 
 _AT_ONCE = 8
 
@@ -91,17 +89,17 @@ class Pusher:
             supply=self._supply,
             mount_from=self._base_repositories(),
         )
-        moved = Moved()
+        documents: tuple[Document, ...] = ()
         if self.registry.find_manifest(self.destination.at(image.digest)) is None:
-            # Before the image, so that an image that is there has its documents; the first provenance stays.
-            body = image.manifest.to_bytes()
-            subject = Descriptor(media_type=MEDIA_MANIFEST, digest=image.digest, size_bytes=len(body))
-            for content, kind in ((attached.sbom, MEDIA_SBOM), (attached.provenance, MEDIA_PROVENANCE)):
-                moved += push_attachment(push, subject, content, artifact_type=kind, media_type=kind).moved
+            # An image that is there has its documents; the first provenance stays.
+            documents = (
+                Document(content=attached.sbom, media_type=MEDIA_SBOM),
+                Document(content=attached.provenance, media_type=MEDIA_PROVENANCE),
+            )
         tag = self._tag(image)
-        pushed = push.image(image.manifest, tag if tagged else image.digest)
+        pushed = push.image(image.manifest, tag if tagged else image.digest, documents=documents)
         reference = replace(self.destination, tag=tag).at(pushed.digest)
-        return Published(reference=reference, moved=moved + pushed.moved)
+        return Published(reference=reference, moved=pushed.moved)
 
     def push_index(self, images: Sequence[Image], published: Sequence[Published]) -> Published:
         """The index of images that are there, under the tag; what all of them cost.
@@ -136,10 +134,9 @@ class Pusher:
         )
 
     def _base_repositories(self) -> tuple[str, ...]:
-        base = self.project.image.base
-        if not is_registry_image(base):
+        if not self.project.image.has_registry_base:
             return ()
-        reference = Reference.parse(base)
+        reference = Reference.parse(self.project.image.base)
         return (reference.repository,) if reference.registry == self.destination.registry else ()
 
     def _supply(self, missing: Sequence[Digest]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lading.image.layer.recipe import recipe_digest
+from lading.image.model import LayerRecord
 from lading.lock.model import (
     LockedBase,
     LockedBaseLayer,
@@ -89,6 +90,21 @@ class ForeignLayer:
     @property
     def key(self) -> str:
         return _key(self.kind, {"digest": self.layer.digest, "diff_id": self.layer.diff_id})
+
+    @property
+    def record(self) -> LayerRecord:
+        """What is known of it unseen: its name and its size."""
+        return LayerRecord(
+            key=self.key,
+            kind=self.kind,
+            title=self.title,
+            digest=self.layer.digest,
+            diff_id=self.layer.diff_id,
+            size_bytes=self.layer.size_bytes,
+            unpacked_bytes=0,
+            file_count=0,
+            media_type=self.layer.media_type,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from typing import Protocol
 
 from lading.errors import ProjectError
 from lading.image.added_files import planned_file, stream_file
+from lading.image.job import LayerJob
+from lading.image.layer.contents import layer_index
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.image.layer.writer import LayerWriter
 from lading.image.model import LayerRecord
@@ -79,6 +81,23 @@ def step_layer(
         platform=platform,
         place=step.place,
     )
+
+
+def write_step(job: LayerJob, spec: StepLayer, writer: LayerWriter) -> tuple[str, ...]:
+    """What the step's command changed in the layers below it; returns warnings. Raises ProjectError."""
+    assert job.sources.steps is not None, "steps were checked before anything was written"
+    modes: dict[str, int] = {}
+    for key in spec.below:
+        entries = layer_index(job.store, key) or ()
+        modes |= {entry.path: entry.mode for entry in entries if entry.kind is EntryKind.DIRECTORY}
+    warnings: list[str] = []
+
+    def take(changes: Path) -> None:
+        warnings.extend(write_changes(changes, writer, modes))
+
+    below = tuple(job.known[key] for key in spec.below)
+    job.sources.steps.run(spec, below, job.store, take)
+    return tuple(f"step {spec.number}: {warning}" for warning in warnings)
 
 
 def write_changes(changes: Path, writer: LayerWriter, modes_below: Mapping[str, int]) -> tuple[str, ...]:

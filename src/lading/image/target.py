@@ -20,17 +20,15 @@ from lading.fetch.source import ByteSource, LocalFile
 from lading.image.added_files import layers_of, plan_files
 from lading.image.build import BuildRequest, Elsewhere, build, lockable_layers
 from lading.image.code_layer import code_layer, runtime_layer
+from lading.image.job import Sources
 from lading.image.lenders import open_lenders
 from lading.image.model import Image
 from lading.image.order import OWN_LAYER_BYTES
 from lading.image.plan import Plan, PlanInputs, make_plan
-from lading.image.prove import prove
 from lading.image.request import LOCK_NAME, BakedModel, BuildContext, BuildOptions, Compression
-from lading.image.source_builds import WheelMaker, project_layer
 from lading.image.spec import MODELS, STEP, FilesLayer, ProjectLayer
 from lading.image.step import plan_inputs
 from lading.image.tag import image_tag
-from lading.image.write import Sources
 from lading.lock.access import open_fetcher
 from lading.lock.check import add_layers, check_lock
 from lading.lock.lockfile import lock_identity, read_lock, write_lock
@@ -52,6 +50,7 @@ from lading.store import Store
 from lading.store.atomic import temporary_name
 
 if TYPE_CHECKING:
+    from lading.image.source_builds import WheelMaker
     from lading.lock.make import Upgrade
 
 SERVE_COMMAND = ("python", "-m", "lading_runtime.serve")
@@ -140,6 +139,8 @@ def plan_target(project: Project, lock: Lock, options: BuildOptions) -> Plan:
     model = options.model if options.target == "serve" else None
     code: FilesLayer | ProjectLayer = code_layer(project, variant.interpreter.version)
     if project.code.kind is CodeKind.BUILD and isinstance(code, FilesLayer) and not serves:
+        from lading.image.source_builds import project_layer
+
         code = project_layer(project, variant, code)
     return make_plan(
         PlanInputs(
@@ -213,7 +214,7 @@ def build_target(
     """The image of one target, in the store but for layers `elsewhere`, and the lock kept up to date."""
     lock = current_lock(project, context, options)
     plan = plan_target(project, lock, options)
-    maker = WheelMaker(project, locked_variant(project, lock, options), context, offline=options.offline)
+    maker = _wheel_maker(project, lock, context, options)
     lenders = open_lenders(
         (*options.layers_from, *project.image.layers_from),
         context.store,
@@ -234,11 +235,13 @@ def build_target(
             locked=options.locked,
             elsewhere=elsewhere if options.compression is Compression.GZIP and not proof else None,
             lenders=open_to_us,
-            prepare=maker.prepare,
+            prepare=maker.prepare if maker is not None else lambda missing: None,
         )
-        sources = replace(opened, project_wheel=maker.project_locked)
+        sources = replace(opened, project_wheel=maker.project_locked if maker is not None else None)
         image = build(request, context.store, sources, context.environment, context.listener)
         if proof:
+            from lading.image.prove import prove
+
             prove(image, request, context.store, sources, context.environment, context.listener)
     if options.compression is not Compression.GZIP:
         return image
@@ -249,6 +252,18 @@ def build_target(
         except ProjectError as error:  # the image is good; only its layers are not noted in the lock
             context.listener.warned(f"{error.message}; --locked leaves it alone")
     return image
+
+
+def _wheel_maker(
+    project: Project, lock: Lock, context: BuildContext, options: BuildOptions
+) -> WheelMaker | None:
+    """None where nothing was locked as built from source, which is most projects."""
+    variant = locked_variant(project, lock, options)
+    if not variant.builds:
+        return None
+    from lading.image.source_builds import WheelMaker
+
+    return WheelMaker(project, variant, context, offline=options.offline)
 
 
 def _with_layers(project: Project, lock: Lock, image: Image) -> Lock:

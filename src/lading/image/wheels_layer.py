@@ -7,18 +7,17 @@ wheel's own sha256 is checked over the same pass.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from lading.errors import DigestMismatch, WheelRefused
 from lading.fetch.source import ByteSource
+from lading.image.job import OpenWheel
 from lading.image.layer.framing import Buffer
 from lading.image.layer.writer import LayerWriter
 from lading.image.spec import VENV, WheelsLayer
 from lading.image.wheel.install import InstallFile, Prefix, WheelInstall, plan_install, walk
 from lading.image.wheel.zip import ZipMember, data_offset, inflate_member
 from lading.lock.model import LockedWheel
-
-OpenWheel = Callable[[LockedWheel], ByteSource]
 
 _CHUNK_BYTES = 1 << 20
 

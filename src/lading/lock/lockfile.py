@@ -6,6 +6,7 @@ or less is damage, and a lock is never half believed.
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from collections.abc import Iterable
@@ -40,8 +41,11 @@ def write_lock(lock: Lock) -> str:
     return _HEADER + tomli_w.dumps(lock_document(lock))
 
 
+@functools.lru_cache(maxsize=2)
 def read_lock(text: str, place: str) -> Lock:
-    """Raises ProjectError, with line or key, for a damaged lock and for one of a later format."""
+    """Asked for by several steps of one command, and read once.
+
+    Raises ProjectError, with line or key, for a damaged lock and for one of a later format."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

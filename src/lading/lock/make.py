@@ -17,7 +17,7 @@ from lading.errors import ProjectError, UsageError
 from lading.fetch.http import Fetcher
 from lading.lock.access import open_fetcher
 from lading.lock.added import Additions, ReadNeeds, TargetNeeds, find_additions
-from lading.lock.base.image import FoundBase, find_base, is_registry_image
+from lading.lock.base.image import FoundBase, find_base
 from lading.lock.builder import WheelBuilder
 from lading.lock.builds import Builds
 from lading.lock.check import add_layers, check_lock, inputs_digest
@@ -253,7 +253,7 @@ class _Making:
         return builds
 
     def _base(self, platform: Platform) -> FoundBase | None:
-        if not is_registry_image(self.project.image.base):
+        if not self.project.image.has_registry_base:
             return None
         return find_base(
             self.project.image.base,

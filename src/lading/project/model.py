@@ -164,6 +164,11 @@ class ImageSettings:
     layers_from: tuple[str, ...] = ()
     """Repositories, `HOST/REPOSITORY`, that layers in the lock are taken from."""
 
+    @property
+    def has_registry_base(self) -> bool:
+        """Whether `base` names an image of a registry, and not a Debian suite."""
+        return not self.base.startswith("debian:") or "/" in self.base
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceBuild:

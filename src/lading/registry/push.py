@@ -47,6 +47,15 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A blob in the store that stands beside an image: its bill of materials, say."""
+
+    content: Digest
+    media_type: str
+    """Its artifact type too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushedManifest:
     digest: Digest
     moved: Moved
@@ -74,15 +83,22 @@ class Push:
     """Repositories of this registry to mount from besides those that are known to hold a blob."""
     _progress_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def image(self, manifest: Manifest, version: str) -> PushedManifest:
-        """Blobs, then the manifest under `version` (a tag or its digest).
+    def image(
+        self, manifest: Manifest, version: str, *, documents: Sequence[Document] = ()
+    ) -> PushedManifest:
+        """Blobs, then `documents` as referrers, then the manifest under `version` (a tag or its digest).
 
-        A registry that no longer has a blob which it said it had is believed the second time.
+        Documents go before the image, so that an image that is there has them. A registry that no longer has
+        a blob which it said it had is believed the second time.
         Raises HttpStatus, FetchFailed, StoreError, DigestMismatch, and what `supply` raises.
         """
         content = manifest.to_bytes()
-        blobs = list({blob.digest: blob for blob in (*manifest.layers, manifest.config)}.values())
+        subject = Descriptor(media_type=MEDIA_MANIFEST, digest=Digest.of(content), size_bytes=len(content))
+        attached = [self._referrer(subject, document) for document in documents]
+        named = [blob for one in (manifest, *attached) for blob in (*one.layers, one.config)]
+        blobs = list({blob.digest: blob for blob in named}.values())
         moved = self.blobs(blobs)
+        self._attach(subject, attached)
         try:
             self._put(version, content)
         except HttpStatus as error:
@@ -90,7 +106,33 @@ class Push:
                 raise
             moved = moved + replace(self.blobs(blobs), present_bytes=0)
             self._put(version, content)
-        return PushedManifest(digest=Digest.of(content), moved=moved)
+        return PushedManifest(digest=subject.digest, moved=moved)
+
+    def _referrer(self, subject: Descriptor, document: Document) -> Manifest:
+        """What makes `document` found beside `subject` (image-spec, manifest.md, artifact usage)."""
+        empty = self.store.blobs.put(_EMPTY)
+        size_bytes = self.store.blobs.size_bytes(document.content) or 0
+        return Manifest(
+            config=Descriptor(media_type=MEDIA_EMPTY, digest=empty, size_bytes=len(_EMPTY)),
+            layers=(
+                Descriptor(media_type=document.media_type, digest=document.content, size_bytes=size_bytes),
+            ),
+            artifact_type=document.media_type,
+            subject=subject,
+        )
+
+    def _attach(self, subject: Descriptor, referrers: Sequence[Manifest]) -> None:
+        """Put manifests whose blobs are there; a registry that keeps no referrers gets the tag instead."""
+        unknown = []
+        for manifest in referrers:
+            body = manifest.to_bytes()
+            digest = Digest.of(body)
+            headers = self.registry.put_manifest(self.repository, digest, body, MEDIA_MANIFEST)
+            if "oci-subject" not in headers:
+                descriptor = Descriptor(media_type=MEDIA_MANIFEST, digest=digest, size_bytes=len(body))
+                unknown.append({**descriptor.as_json(), "artifactType": manifest.artifact_type})
+        if unknown:
+            _add_to_tag(self, subject.digest, unknown)
 
     def _put(self, version: str, content: bytes) -> None:
         self.registry.put_manifest(self.repository, version, content, MEDIA_MANIFEST)
@@ -159,39 +201,7 @@ class Push:
             self.progress(size_bytes)
 
 
-def push_attachment(
-    push: Push,
-    subject: Descriptor,
-    content: Digest,
-    *,
-    artifact_type: str,
-    media_type: str,
-) -> PushedManifest:
-    """A document beside an image, found through the referrers API or the tag that stands in for it.
-
-    Raises HttpStatus, FetchFailed, StoreError, DigestMismatch.
-    """
-    empty = push.store.blobs.put(_EMPTY)
-    size_bytes = push.store.blobs.size_bytes(content) or 0
-    manifest = Manifest(
-        config=Descriptor(media_type=MEDIA_EMPTY, digest=empty, size_bytes=len(_EMPTY)),
-        layers=(Descriptor(media_type=media_type, digest=content, size_bytes=size_bytes),),
-        artifact_type=artifact_type,
-        subject=subject,
-    )
-    body = manifest.to_bytes()
-    moved = push.blobs([*manifest.layers, manifest.config])
-    headers = push.registry.put_manifest(push.repository, Digest.of(body), body, MEDIA_MANIFEST)
-    if "oci-subject" not in headers:
-        entry = {
-            **Descriptor(media_type=MEDIA_MANIFEST, digest=Digest.of(body), size_bytes=len(body)).as_json(),
-            "artifactType": artifact_type,
-        }
-        _add_to_tag(push, subject.digest, entry)
-    return PushedManifest(digest=Digest.of(body), moved=moved)
-
-
-def _add_to_tag(push: Push, subject: Digest, entry: Mapping[str, object]) -> None:
+def _add_to_tag(push: Push, subject: Digest, entries: Sequence[Mapping[str, object]]) -> None:
     """The registry keeps no referrers: the index at a tag named after the subject is ours to extend.
 
     Source: distribution-spec, "Referrers Tag Schema". Two writers at once may lose an entry, as it says; the
@@ -206,7 +216,9 @@ def _add_to_tag(push: Push, subject: Digest, entry: Mapping[str, object]) -> Non
         except HttpStatus as error:
             if error.status != 404:
                 raise
-        if any(known.get("digest") == entry["digest"] for known in manifests):
+        known = {manifest.get("digest") for manifest in manifests}
+        missing = [entry for entry in entries if entry["digest"] not in known]
+        if not missing:
             return
-        document = {"schemaVersion": 2, "mediaType": MEDIA_INDEX, "manifests": [*manifests, entry]}
+        document = {"schemaVersion": 2, "mediaType": MEDIA_INDEX, "manifests": [*manifests, *missing]}
         push.registry.put_manifest(push.repository, tag, canonical_json(document), MEDIA_INDEX)

@@ -3,7 +3,7 @@
 LADING_HOME/
   FORMAT              revision of this layout
   blobs/sha256/HEX    every blob, as in an OCI layout
-  records/KIND/KEY.json   layers, their file indexes, images, uploads under way, where blobs are (a cache)
+  records/KIND/KEY.json   layers and what is known of them, images, uploads, where blobs are (a cache)
   trees/HEX/          extracted layers, by diff ID
   staging/            what is being written; swept when its writer is dead
   locks/              flock files
@@ -38,6 +38,8 @@ class Store:
         self.layers = Records(root, "layers")
         self.indexes = Records(root, "indexes")
         self.images = Records(root, "images")
+        self.conflicts = Records(root, "conflicts")
+        self.licences = Records(root, "licences")
         self.attachments = Records(root, "attachments")
         self.uploads = Records(root, "uploads", mode=0o600)  # an upload's address may let others write to it
         self.placements = Records(root, "placements")

@@ -8,9 +8,9 @@ import pytest
 
 from lading.fetch.transport import HttpStatus
 from lading.oci.digest import Digest
-from lading.oci.manifest import MEDIA_INDEX, MEDIA_LAYER_GZIP, MEDIA_MANIFEST, Descriptor
+from lading.oci.manifest import MEDIA_INDEX, MEDIA_LAYER_GZIP, Descriptor
 from lading.registry.client import Registry
-from lading.registry.push import Push, push_attachment
+from lading.registry.push import Document, Push
 from lading.registry.upload import Upload
 from lading.store import Store
 from registry.conftest import Clients
@@ -151,9 +151,10 @@ def test_documents_beside_an_image_are_listed(
 ) -> None:
     """Through the API or the tag that stands in for it; what another writer overwrote is added again."""
     server.referrers = referrers
-    subject = Descriptor(media_type=MEDIA_MANIFEST, digest=Digest.of(b"image"), size_bytes=5)
+    image = put_image(store)
+    subject = Digest.of(image.manifest.to_bytes())
     push = Push(registry=client, repository=REPOSITORY, store=store)
-    tag = f"sha256-{subject.digest.hex}"
+    tag = f"sha256-{subject.hex}"
 
     def overwritten(handler: object) -> bool:
         handler.serve()  # type: ignore[attr-defined]
@@ -161,16 +162,15 @@ def test_documents_beside_an_image_are_listed(
         return True
 
     server.fault("PUT", tag, overwritten)
-    kinds = ("application/spdx", "application/in-toto")
-    made = {
-        push_attachment(
-            push, subject, store.blobs.put(kind.encode()), artifact_type=kind, media_type=kind
-        ).digest
-        for kind in kinds
-    }
-    there = client.referrers(REPOSITORY, subject.digest)
+    contents = {kind: store.blobs.put(kind.encode()) for kind in ("application/spdx", "application/in-toto")}
+    documents = [Document(content=content, media_type=kind) for kind, content in contents.items()]
+    push.image(image.manifest, "1", documents=documents)
+    there = client.referrers(REPOSITORY, subject)
     if not referrers:
         assert there is None
         there = client.manifest(reference(server, tag))
     assert there is not None
-    assert {row["digest"] for row in there.document["manifests"]} == made
+    listed = [Digest(row["digest"]) for row in there.document["manifests"]]
+    referrers_there = [client.manifest(reference(server).at(digest)).document for digest in listed]
+    assert all(one["subject"]["digest"] == subject for one in referrers_there)
+    assert {one["artifactType"]: one["layers"][0]["digest"] for one in referrers_there} == contents

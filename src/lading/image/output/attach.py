@@ -6,20 +6,25 @@ never changes for it.
 
 from __future__ import annotations
 
+import hashlib
 import platform as host
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lading import __version__
 from lading.image.layer.contents import layer_index, read_files
-from lading.image.model import Image
+from lading.image.model import Image, LayerRecord
 from lading.image.output.provenance import Maker, make_provenance
 from lading.image.output.sbom import Licence, licence_from_metadata, make_sbom
 from lading.image.tag import git_revision
 from lading.lock.model import LockedVariant
 from lading.oci.digest import Digest
+from lading.oci.json import canonical_json
 from lading.store import Store
+
+_LICENCE_RULE = 1
+"""Raised when the same METADATA would be read as another licence; part of each record's key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +74,26 @@ def find_attachments(store: Store, digest: Digest) -> Attachments | None:
 
 def read_licences(store: Store, image: Image) -> dict[str, Licence]:
     """By normalized wheel name, from the METADATA files in the layers. Raises StoreError, DigestMismatch."""
-    licences = {}
+    licences: dict[str, Licence] = {}
     for layer in image.layers:
-        if layer.kind not in ("wheel", "tail") or layer.digest in image.absent:
-            continue
-        index = layer_index(store, layer.key) or ()
-        metadata = [entry for entry in index if entry.path.endswith(".dist-info/METADATA")]
-        for entry, content in read_files(store, layer.digest, metadata):
-            stem = entry.path.split("/")[-2].removesuffix(".dist-info").rpartition("-")[0]
-            name = stem.lower().replace("_", "-").replace(".", "-")
-            licences[name] = licence_from_metadata(content.decode("utf-8", "replace"))
+        if layer.kind in ("wheel", "tail") and layer.digest not in image.absent:
+            licences |= _layer_licences(store, layer)
+    return licences
+
+
+def _layer_licences(store: Store, layer: LayerRecord) -> dict[str, Licence]:
+    """Kept beside the layer: its METADATA files are read once."""
+    key = hashlib.sha256(canonical_json([_LICENCE_RULE, layer.digest])).hexdigest()
+    known = store.licences.get(key)
+    if known is not None:
+        return {name: Licence(**said) for name, said in known["licences"].items()}
+    licences = {}
+    index = layer_index(store, layer.key) or ()
+    metadata = [entry for entry in index if entry.path.endswith(".dist-info/METADATA")]
+    for entry, content in read_files(store, layer.digest, metadata):
+        stem = entry.path.split("/")[-2].removesuffix(".dist-info").rpartition("-")[0]
+        name = stem.lower().replace("_", "-").replace(".", "-")
+        licences[name] = licence_from_metadata(content.decode("utf-8", "replace"))
+    said = {name: asdict(licence) for name, licence in licences.items()}
+    store.licences.put(key, {"digest": layer.digest, "licences": said})
     return licences

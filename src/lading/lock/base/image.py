@@ -37,11 +37,6 @@ class FoundBase:
     probe: Probe
 
 
-def is_registry_image(base: str) -> bool:
-    """Whether `[image] base` names an image of a registry, and not a Debian suite."""
-    return not base.startswith("debian:") or "/" in base
-
-
 def find_base(
     name: str, platform: Platform, *, store: Store, environment: Mapping[str, str], offline: bool
 ) -> FoundBase:
