@@ -44,7 +44,7 @@ ABOUT = """Run a task of the project, or any command in one of its images. The e
 EXAMPLES = """Examples:
   lading run                          the only task
   lading run train --param lr=0.1
-  lading run --dev -- pytest -q       the working tree instead of the image's code
+  lading run --dev dev -- pytest -q   the working tree instead of the image's code
   lading run -it serve -- python
   lading run examples/digits train
   lading run --image registry.example/team/tool:1.4 -- tool --version"""
@@ -133,13 +133,14 @@ def _run_task(
     project: Project, task: Task, params: dict[str, str], options: argparse.Namespace, session: Session
 ) -> int:
     from lading.run.submit import run_task
-    from lading.run.task import check_gpus, prepare_run
+    from lading.run.task import check_gpus, prepare_run, settle_params
 
     if options.mount or options.tmpfs or options.interactive or options.tty:
         raise UsageError(
             "a task is sealed: what it sees is what is written down; mounts and terminals need a command",
             hints=(f"lading run {task.name} -it -- {task.run}",),
         )
+    settle_params(project, task, params)
     task = limited_task(task, options)
     engine = open_engine(session)
     check_gpus(project, task, engine)

@@ -81,13 +81,8 @@ def prepare_run(
     Raises ProjectError for an unknown input, parameter or a missing secret.
     """
     place = f"{project.config_path or project.root}: {task.name}"
-    table = task.name
-    if project.config_path is not None and project.config_path.name == "pyproject.toml":
-        table = f"tool.lading.{table}"
-    merged = contract.merge_params(task.params, params or {}, place=place, table=table)
-    if any(isinstance(value, float) and not math.isfinite(value) for value in merged.values()):
-        raise ProjectError("a parameter is NaN or infinite", place=place)
-    words = command or contract.render_command(task.run, merged, place=f"{place}.run")
+    merged, words = settle_params(project, task, params or {})
+    words = command or words
     inputs = resolve_inputs(project, task, store, ledger)
     return PreparedRun(
         project=project,
@@ -102,6 +97,23 @@ def prepare_run(
         secrets=_secrets(task, environment, place),
         dev=dev,
     )
+
+
+def settle_params(
+    project: Project, task: Task, given: Mapping[str, Any]
+) -> tuple[dict[str, str | int | float | bool], tuple[str, ...]]:
+    """All parameters of a run of `task`, and the words of its command.
+
+    Needs no image: right to ask before one is built. Raises ProjectError.
+    """
+    place = f"{project.config_path or project.root}: {task.name}"
+    table = task.name
+    if project.config_path is not None and project.config_path.name == "pyproject.toml":
+        table = f"tool.lading.{table}"
+    merged = contract.merge_params(task.params, given, place=place, table=table)
+    if any(isinstance(value, float) and not math.isfinite(value) for value in merged.values()):
+        raise ProjectError("a parameter is NaN or infinite", place=place)
+    return merged, contract.render_command(task.run, merged, place=f"{place}.run")
 
 
 def check_gpus(project: Project, task: Task, engine: Engine) -> None:

@@ -23,7 +23,7 @@ from lading.run.model import SealedModel
 from lading.run.report import Reporter, Step
 from lading.run.rows import ModelRow
 from lading.run.submit import RunResult, run_task
-from lading.run.task import check_gpus, prepare_run
+from lading.run.task import check_gpus, prepare_run, settle_params
 from lading.serve.sealing import SealRequest, chosen_model, outputs_of_path, sample_wanted, seal_for_service
 from lading.serve.service import Service, start_service
 from lading.store import Store
@@ -184,9 +184,11 @@ class _Up:
         )
 
     def _run(self, task: Task) -> RunResult:
+        makes_model = self._project.serve is None or self._project.serve.model == task.name
+        params = self._params if makes_model else {}
+        settle_params(self._project, task, params)
         image = self._build(task.target)
         ports = self._ports
-        makes_model = self._project.serve is None or self._project.serve.model == task.name
         with self._step(f"run {task.name}") as step:
             prepared = prepare_run(
                 self._project,
@@ -195,7 +197,7 @@ class _Up:
                 store=ports.store,
                 ledger=ports.ledger,
                 environment=ports.environment,
-                params=self._params if makes_model else None,
+                params=params,
             )
             result = run_task(
                 prepared,

@@ -48,6 +48,7 @@ MISTAKES = [
     ("run a b c", 2, "`c` is one word too many"),
     ("run --", 2, "no command after `--`"),
     ("run --param lr=1 -- true", 2, "`--param` and `--rerun` belong to a task"),
+    ("run train --param lr=1", 1, "no parameter is called 'lr'; the task declares none"),
     ("run train --param lr", 2, "`--param lr` is not NAME=VALUE"),
     ("run train --env =x", 2, "`--env =x` is not NAME=VALUE"),
     ("run train --mount /tmp:/x", 2, "a task is sealed"),
