@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from lading.engine.embedded.tar import TarRefused
 from lading.errors import DigestMismatch, EngineError, StoreError
 from lading.oci.digest import DiffId, Digest
+from lading.oci.tar_header import TarRefused
 
 _CHUNK_BYTES = 1 << 20
 _QUEUED_CHUNKS = 8

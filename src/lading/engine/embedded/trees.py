@@ -21,10 +21,10 @@ from typing import Any
 from lading.engine.embedded.layer_stream import LayerStream
 from lading.engine.embedded.linux import sync_file_system
 from lading.engine.embedded.remove import remove_tree
-from lading.engine.embedded.tar import TarRefused
 from lading.engine.embedded.unpack import Unpacker
 from lading.engine.model import ImageLayer
 from lading.errors import EngineError, StoreError
+from lading.oci.tar_header import TarRefused
 from lading.store.atomic import store_errors, temporary_name
 from lading.store.store import Store
 

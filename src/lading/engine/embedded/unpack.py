@@ -13,7 +13,8 @@ import stat
 
 from lading.engine.embedded.layer_stream import LayerStream
 from lading.engine.embedded.rootpath import open_folder_inside
-from lading.engine.embedded.tar import Entry, Kind, TarRefused, entries, padded
+from lading.engine.embedded.tar import Entry, Kind, entries, padded
+from lading.oci.tar_header import TarRefused
 
 OPAQUE_ATTRIBUTE = "user.overlay.opaque"
 _WHITEOUT = ".wh."

@@ -18,6 +18,7 @@ from lading.image.layer import tar
 from lading.image.layer.tree import EntryKind
 from lading.image.layer.writer import IndexEntry
 from lading.oci.digest import DiffId, Digest
+from lading.oci.tar_header import decimal, number, pax_records, ustar_name
 from lading.store import Store
 from lading.store.atomic import store_errors
 
@@ -63,7 +64,7 @@ def read_layer(store: Store, digest: Digest) -> ReadLayer:
             with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
                 content.madvise(mmap.MADV_SEQUENTIAL)
                 return _read(content)
-        except ValueError as error:  # an empty file cannot be mapped
+        except ValueError as error:  # also TarRefused, and an empty file, which cannot be mapped
             raise ForeignFormat(str(error)) from None
 
 
@@ -162,7 +163,7 @@ class _Members:
 def _headers(block: bytes) -> tuple[list[_Header], bool]:
     """The entries that `block` announces, and whether the archive ends with it."""
     headers: list[_Header] = []
-    extended: dict[bytes, bytes] = {}
+    extended: dict[str, bytes] = {}
     position = 0
     while position < len(block):
         if block[position:] == tar.END:
@@ -174,10 +175,10 @@ def _headers(block: bytes) -> tuple[list[_Header], bool]:
         if len(header) < tar.BLOCK_BYTES:
             raise ForeignFormat("a tar header is cut off")
         if header[156:157] == tar.PAX:
-            length = _octal(header[124:136])
+            length = number(header[124:136], "size")
             if length > _LARGEST_PAX_BYTES:
                 raise ForeignFormat("a pax header is too large")
-            extended = _pax_records(block[position : position + length])
+            extended = dict(pax_records(block[position : position + length]))
             position += length + len(tar.padding(length))
             continue
         headers.append(_header(header, extended))
@@ -185,49 +186,24 @@ def _headers(block: bytes) -> tuple[list[_Header], bool]:
     return headers, False
 
 
-def _header(block: bytes, extended: dict[bytes, bytes]) -> _Header:
+def _header(block: bytes, extended: dict[str, bytes]) -> _Header:
     kind = _KINDS.get(block[156:157])
     if kind is None:
         raise ForeignFormat(f"it holds an entry of kind {block[156:157]!r}")
-    name, prefix = _text(block[:100]), _text(block[345:500])
-    path = extended.get(b"path") or (prefix + b"/" + name if prefix else name)
-    link = extended.get(b"linkpath") or _text(block[157:257])
-    size_bytes = int(extended[b"size"]) if b"size" in extended else _octal(block[124:136])
+    path = extended.get("path") or ustar_name(block)
+    link = extended.get("linkpath") or block[157:257].partition(b"\0")[0]
+    size_bytes = decimal(extended["size"]) if "size" in extended else number(block[124:136], "size")
     if kind is not EntryKind.FILE and size_bytes:
         raise ForeignFormat("an entry that is no file has a size")
     content = hashlib.sha256().hexdigest() if kind is EntryKind.FILE else _decoded(link)
     entry = IndexEntry(
         path=_decoded(path.rstrip(b"/")),
         kind=kind,
-        mode=_octal(block[100:108]),
+        mode=number(block[100:108], "mode"),
         size_bytes=0,
         content=content,
     )
     return _Header(entry=entry, size_bytes=size_bytes)
-
-
-def _pax_records(body: bytes) -> dict[bytes, bytes]:
-    records = {}
-    while body:
-        length, blank, _ = body.partition(b" ")
-        if not blank or not length.isdigit() or not 0 < int(length) <= len(body):
-            raise ForeignFormat("a pax record is malformed")
-        key, _, value = body[len(length) + 1 : int(length) - 1].partition(b"=")
-        records[key] = value
-        body = body[int(length) :]
-    return records
-
-
-def _octal(field: bytes) -> int:
-    digits = _text(field).strip()
-    try:
-        return int(digits, 8)
-    except ValueError:
-        raise ForeignFormat(f"{digits!r} is no number of a tar header") from None
-
-
-def _text(field: bytes) -> bytes:
-    return field.partition(b"\0")[0]
 
 
 def _decoded(name: bytes) -> str:

@@ -13,9 +13,18 @@ from typing import Protocol
 
 from lading.errors import ImageRefused
 from lading.inspect.image.model import MemberKind
+from lading.oci.tar_header import (
+    BLOCK_BYTES,
+    ZERO_BLOCK,
+    TarRefused,
+    clean_path,
+    decimal,
+    number,
+    pax_records,
+    ustar_name,
+    verify_checksum,
+)
 
-BLOCK_BYTES = 512
-_ZEROS = bytes(BLOCK_BYTES)
 _LARGEST_EXTENSION_BYTES = 4 << 20
 _LARGEST_SIZE_BYTES = 1 << 50
 _MOST_MEMBERS = 4_000_000
@@ -68,9 +77,9 @@ class _Extra:
 
     records: dict[str, bytes] = field(default_factory=dict)
 
-    def add(self, place: str, records: dict[str, bytes]) -> None:
+    def add(self, records: dict[str, bytes]) -> None:
         if twice := {"path", "linkpath", "size"} & self.records.keys() & records.keys():
-            raise ImageRefused(place, "tar-extension", f"two extended headers set {sorted(twice)}")
+            raise TarRefused("tar-extension", f"two extended headers set {sorted(twice)}")
         self.records.update(records)
 
 
@@ -84,16 +93,23 @@ class TarReader:
         self.end_packed_start = 0
 
     def __iter__(self) -> Iterator[Head]:
+        """Raises ImageRefused."""
+        try:
+            yield from self._heads()
+        except TarRefused as refused:
+            raise ImageRefused(self._place, refused.rule, refused.detail) from None
+
+    def _heads(self) -> Iterator[Head]:
         stream, extra, count = self._stream, _Extra(), 0
         start, packed_start = stream.position, stream.packed_position()
         while True:
             block = stream.read_up_to(BLOCK_BYTES)
-            if not block or block == _ZEROS or (len(block) < BLOCK_BYTES and not block.strip(b"\0")):
+            if not block or block == ZERO_BLOCK or (len(block) < BLOCK_BYTES and not block.strip(b"\0")):
                 self._read_end(block, extra, packed_start)
                 return
             if len(block) < BLOCK_BYTES:
-                raise self._refused("tar-truncated", "the archive ends within a header")
-            self._verify_checksum(block)
+                raise TarRefused("tar-truncated", "the archive ends within a header")
+            verify_checksum(block)
             flag = block[156:157]
             if flag in b"xgLK" and flag:
                 self._read_extra(block, flag, extra)
@@ -105,7 +121,7 @@ class TarReader:
             head.packed_start, head.packed_payload = packed_start, stream.packed_position()
             count += 1
             if count > _MOST_MEMBERS:
-                raise self._refused("tar-members", f"more than {_MOST_MEMBERS} members")
+                raise TarRefused("tar-members", f"more than {_MOST_MEMBERS} members")
             yield head
             extra = _Extra()
             start, packed_start = stream.position, stream.packed_position()
@@ -116,71 +132,56 @@ class TarReader:
 
     def _read_end(self, block: bytes, extra: _Extra, packed_start: int) -> None:
         if extra.records:
-            raise self._refused("tar-extension", "an extended header with no member after it")
+            raise TarRefused("tar-extension", "an extended header with no member after it")
         self.end_packed_start = packed_start
         self.end_bytes = len(block)
         while more := self._stream.read_up_to(1 << 16):
             if more.strip(b"\0"):
-                raise self._refused("tar-end", "data after the end of the archive")
+                raise TarRefused("tar-end", "data after the end of the archive")
             self.end_bytes += len(more)
 
     def _read_extra(self, block: bytes, flag: bytes, extra: _Extra) -> None:
-        size = self._number(block[124:136], "size")
+        size = number(block[124:136], "size")
         if size > _LARGEST_EXTENSION_BYTES:
-            raise self._refused("tar-extension", f"an extended header of {size} bytes")
+            raise TarRefused("tar-extension", f"an extended header of {size} bytes")
         body = self._stream.read_exactly(size + -size % BLOCK_BYTES)[:size]
         if flag in (b"L", b"K"):
-            extra.add(self._place, {"path" if flag == b"L" else "linkpath": body.rstrip(b"\0")})
+            extra.add({"path" if flag == b"L" else "linkpath": body.rstrip(b"\0")})
             return
-        records = self._pax_records(body)
+        records = dict(pax_records(body))
         if flag == b"g":
             if bad := {"path", "linkpath", "size"} & records.keys():
-                raise self._refused("tar-extension", f"a global extended header sets {sorted(bad)}")
+                raise TarRefused("tar-extension", f"a global extended header sets {sorted(bad)}")
             return
-        extra.add(self._place, records)
-
-    def _pax_records(self, body: bytes) -> dict[str, bytes]:
-        records: dict[str, bytes] = {}
-        while body:
-            digits, space, _ = body.partition(b" ")
-            if not space or not digits.isdigit() or len(digits) > 9:
-                raise self._refused("tar-pax", "a malformed pax record")
-            record, body = body[: int(digits)], body[int(digits) :]
-            if len(record) != int(digits) or not record.endswith(b"\n") or len(record) <= len(digits) + 1:
-                raise self._refused("tar-pax", "a pax record with a wrong length")
-            key, equals, value = record[len(digits) + 1 : -1].partition(b"=")
-            if not key or not equals:
-                raise self._refused("tar-pax", "a pax record without a key")
-            records[key.decode("utf-8", "surrogateescape")] = value
-        return records
+        extra.add(records)
 
     def _head(self, block: bytes, flag: bytes, extra: dict[str, bytes]) -> Head:
-        raw = extra.get("GNU.sparse.name") or extra.get("path") or _ustar_name(block)
+        raw = extra.get("GNU.sparse.name") or extra.get("path") or ustar_name(block)
         shown = raw.decode("utf-8", "backslashreplace")[:200]
         kind = _KINDS.get(flag)
         if kind is None:
-            raise self._refused("tar-kind", f"{shown!r} is a member of unknown type {flag!r}")
+            raise TarRefused("tar-kind", f"{shown!r} is a member of unknown type {flag!r}")
         if flag == b"\0" and raw.endswith(b"/"):
             kind = MemberKind.DIRECTORY
-        size = self._decimal(extra["size"]) if "size" in extra else self._number(block[124:136], "size")
+        size = decimal(extra["size"]) if "size" in extra else number(block[124:136], "size")
         if size > _LARGEST_SIZE_BYTES:
-            raise self._refused("tar-number", f"{shown!r} has the size {size}")
+            raise TarRefused("tar-number", f"{shown!r} has the size {size}")
         if size and kind is not MemberKind.FILE:
-            raise self._refused("tar-size", f"{shown!r}, a {kind}, has a payload of {size} bytes")
+            raise TarRefused("tar-size", f"{shown!r}, a {kind}, has a payload of {size} bytes")
         link = ""
         if kind in (MemberKind.HARDLINK, MemberKind.SYMLINK):
             raw_link = extra.get("linkpath") or block[157:257].split(b"\0", 1)[0]
             link = raw_link.decode("utf-8", "surrogateescape")
             if kind is MemberKind.HARDLINK:
-                link = self._clean(raw_link)
-        path = self._clean(raw)
+                link = clean_path(raw_link)
+        path = clean_path(raw)
         kind, path = _whiteout(kind, path)
         return Head(
             path=path,
             kind=kind,
-            mode=self._number(block[100:108], "mode") & 0o7777,
-            uid=self._number(block[108:116], "owner"),
-            gid=self._number(block[116:124], "group"),
+            mode=number(block[100:108], "mode") & 0o7777,
+            uid=number(block[108:116], "owner"),
+            gid=number(block[116:124], "group"),
             mtime_seconds=self._mtime(block, extra),
             size_bytes=size,
             header_bytes=0,
@@ -194,57 +195,13 @@ class TarReader:
         while more:
             more = self._stream.read_exactly(BLOCK_BYTES)[504:505] != b"\0"
 
-    def _clean(self, raw: bytes) -> str:
-        text = raw.decode("utf-8", "surrogateescape")
-        parts = [part for part in text.split("/") if part not in ("", ".")]
-        if ".." in parts:
-            raise self._refused("tar-path", f"{text!a} leaves the layer")
-        if "\0" in text:
-            raise self._refused("tar-path", f"{text!a} has a NUL")
-        return "/".join(parts)
-
     def _mtime(self, block: bytes, extra: dict[str, bytes]) -> int:
         if "mtime" in extra:
             try:
                 return int(float(extra["mtime"]))
             except (ValueError, OverflowError):
-                raise self._refused("tar-number", f"the time {extra['mtime'][:40]!r}") from None
-        return self._number(block[136:148], "time", signed=True)
-
-    def _decimal(self, text: bytes) -> int:
-        if not text.isdigit() or len(text) > 18:
-            raise self._refused("tar-number", f"the number {text[:40]!r}")
-        return int(text)
-
-    def _number(self, raw: bytes, what: str, *, signed: bool = False) -> int:
-        if raw[0] & 0x80:
-            value = int.from_bytes(raw, "big", signed=True)
-            value = value if raw[0] == 0xFF else value + (1 << (8 * len(raw) - 1))
-            if value < 0 and not signed:
-                raise self._refused("tar-number", f"a negative {what}")
-            return value
-        digits = raw.split(b"\0", 1)[0].strip(b" ")
-        try:
-            return int(digits, 8) if digits else 0
-        except ValueError:
-            raise self._refused("tar-number", f"{what} is {digits!r}") from None
-
-    def _verify_checksum(self, block: bytes) -> None:
-        claimed = self._number(block[148:156], "checksum")
-        rest = block[:148] + block[156:]
-        unsigned = sum(rest) + 8 * 32
-        if claimed not in (unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)):
-            raise self._refused("tar-checksum", "a header with a wrong checksum")
-
-    def _refused(self, rule: str, detail: str) -> ImageRefused:
-        return ImageRefused(self._place, rule, detail)
-
-
-def _ustar_name(block: bytes) -> bytes:
-    name = block[:100].split(b"\0", 1)[0]
-    if block[257:263] == b"ustar\0" and (prefix := block[345:500].split(b"\0", 1)[0]):
-        name = prefix + b"/" + name
-    return name
+                raise TarRefused("tar-number", f"the time {extra['mtime'][:40]!r}") from None
+        return number(block[136:148], "time", signed=True)
 
 
 def _whiteout(kind: MemberKind, path: str) -> tuple[MemberKind, str]:
