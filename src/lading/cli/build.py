@@ -134,7 +134,11 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     with contextlib.ExitStack() as held:
         pusher = None
         if destination is not None:
-            pusher = held.enter_context(open_pusher(destination, project, context, every))
+            settings = project.targets[options.target]
+            limits = (options.max_size, options.max_growth, settings.max_size, settings.max_growth)
+            pusher = held.enter_context(
+                open_pusher(destination, project, context, every, sends_early=not any(limits))
+            )
         images: list[tuple[Image, Pusher | None, BuildOptions]] = []
         for platform in platforms or [None]:
             choices = replace(every, platform=platform)

@@ -12,19 +12,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from lading.errors import UsageError
-from lading.image.model import Image
+from lading.image.model import Image, LayerRecord
 from lading.image.output.archive import platform_index
 from lading.image.output.attach import Attachments
 from lading.image.output.layout import named_manifest
 from lading.image.output.provenance import MEDIA_PROVENANCE
 from lading.image.output.sbom import MEDIA_SBOM
-from lading.image.request import BuildContext, BuildOptions
+from lading.image.request import BuildContext, BuildListener, BuildOptions, Compression
+from lading.image.spec import LayerSpec
 from lading.image.target import build_target
 from lading.lock.model import LockedLayer
 from lading.oci.digest import Digest
+from lading.oci.manifest import MEDIA_LAYER_GZIP, Descriptor
 from lading.oci.reference import Reference
 from lading.project.model import Project
 from lading.registry.client import Registry, open_registry
+from lading.registry.early import EarlyBlobs
 from lading.registry.push import Document, Moved, Push
 
 _AT_ONCE = 8
@@ -63,10 +66,17 @@ class Pusher:
     project: Project
     context: BuildContext
     options: BuildOptions
+    early: EarlyBlobs | None = None
+    """Takes layers as soon as they are written; None: nothing leaves before the image is whole."""
 
     def build(self) -> Image:
         """The image, without the layers that are there already. Raises what building raises."""
-        return build_target(self.project, self.context, self.options, elsewhere=self._elsewhere)
+        context = self.context
+        if self.early is not None and self.options.compression is Compression.GZIP:
+            self.early.wait()  # for the image before: processes are forked while no thread is at work
+            listener = _SendingListener(to=context.listener, early=self.early)
+            context = replace(context, listener=listener)
+        return build_target(self.project, context, self.options, elsewhere=self._elsewhere)
 
     def push(
         self,
@@ -81,14 +91,7 @@ class Pusher:
         A layer that vanished from the registry meanwhile is built after all. Raises HttpStatus, FetchFailed,
         StoreError, DigestMismatch, and what building raises.
         """
-        push = Push(
-            registry=self.registry,
-            repository=self.destination.repository,
-            store=self.context.store,
-            progress=progress,
-            supply=self._supply,
-            mount_from=self._base_repositories(),
-        )
+        push = replace(self._push(), progress=progress, supply=self._supply)
         documents: tuple[Document, ...] = ()
         if self.registry.find_manifest(self.destination.at(image.digest)) is None:
             # An image that is there has its documents; the first provenance stays.
@@ -97,7 +100,8 @@ class Pusher:
                 Document(content=attached.provenance, media_type=MEDIA_PROVENANCE),
             )
         tag = self._tag(image)
-        pushed = push.image(image.manifest, tag if tagged else image.digest, documents=documents)
+        sent = self.early.wait() if self.early is not None else {}
+        pushed = push.image(image.manifest, tag if tagged else image.digest, documents=documents, sent=sent)
         reference = replace(self.destination, tag=tag).at(pushed.digest)
         return Published(reference=reference, moved=pushed.moved)
 
@@ -113,6 +117,14 @@ class Pusher:
         digest = push.index(index, tag)
         reference = replace(self.destination, tag=tag).at(digest)
         return Published(reference=reference, moved=sum((one.moved for one in published), start=Moved()))
+
+    def _push(self) -> Push:
+        return Push(
+            registry=self.registry,
+            repository=self.destination.repository,
+            store=self.context.store,
+            mount_from=self._base_repositories(),
+        )
 
     def _tag(self, image: Image) -> str:
         tag = self.destination.tag or Reference.parse(image.tag).tag
@@ -148,15 +160,60 @@ class Pusher:
 
 @contextlib.contextmanager
 def open_pusher(
-    destination: Reference, project: Project, context: BuildContext, options: BuildOptions
+    destination: Reference,
+    project: Project,
+    context: BuildContext,
+    options: BuildOptions,
+    *,
+    sends_early: bool = True,
 ) -> Iterator[Pusher]:
-    """Connections are closed at the end."""
+    """Connections are closed at the end. Not `sends_early`: an image may yet be refused for its size."""
     name, store = destination.registry, context.store
     with open_registry(name, store, context.environment, offline=options.offline) as registry:
-        yield Pusher(
+        pusher = Pusher(
             registry=registry,
             destination=destination,
             project=project,
             context=context,
             options=options,
         )
+        if not sends_early:
+            yield pusher
+            return
+        early = EarlyBlobs(pusher._push)
+        try:
+            yield replace(pusher, early=early)
+        finally:
+            early.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SendingListener:
+    """Tells `to` everything, and sends each layer that was written: BuildListener."""
+
+    to: BuildListener
+    early: EarlyBlobs
+
+    def started(self, layers: Sequence[LayerSpec], missing: Sequence[LayerSpec], total_bytes: int) -> None:
+        self.to.started(layers, missing, total_bytes)
+
+    def progress(self, unpacked_bytes: int) -> None:
+        self.to.progress(unpacked_bytes)
+
+    def warned(self, text: str) -> None:
+        self.to.warned(text)
+
+    def noted(self, text: str) -> None:
+        self.to.noted(text)
+
+    def written(self, record: LayerRecord, seconds: float) -> None:
+        self.to.written(record, seconds)
+        self.early.send(
+            Descriptor(media_type=MEDIA_LAYER_GZIP, digest=record.digest, size_bytes=record.size_bytes)
+        )
+
+    def taking(self, layers: int, size_bytes: int) -> None:
+        self.to.taking(layers, size_bytes)
+
+    def taken(self, record: LayerRecord, seconds: float) -> None:
+        self.to.taken(record, seconds)

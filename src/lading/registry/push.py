@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 from lading.errors import InternalError
@@ -84,9 +85,15 @@ class Push:
     _progress_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def image(
-        self, manifest: Manifest, version: str, *, documents: Sequence[Document] = ()
+        self,
+        manifest: Manifest,
+        version: str,
+        *,
+        documents: Sequence[Document] = (),
+        sent: Mapping[Digest, Moved] = MappingProxyType({}),
     ) -> PushedManifest:
-        """Blobs, then `documents` as referrers, then the manifest under `version` (a tag or its digest).
+        """Blobs but for those `sent` before, then `documents` as referrers, then the manifest under `version`
+        (a tag or its digest).
 
         Documents go before the image, so that an image that is there has them. A registry that no longer has
         a blob which it said it had is believed the second time.
@@ -97,7 +104,8 @@ class Push:
         attached = [self._referrer(subject, document) for document in documents]
         named = [blob for one in (manifest, *attached) for blob in (*one.layers, one.config)]
         blobs = list({blob.digest: blob for blob in named}.values())
-        moved = self.blobs(blobs)
+        moved = self.blobs([blob for blob in blobs if blob.digest not in sent])
+        moved = sum((sent[blob.digest] for blob in blobs if blob.digest in sent), start=moved)
         self._attach(subject, attached)
         try:
             self._put(version, content)
@@ -142,6 +150,13 @@ class Push:
         content = index.to_bytes()
         self.registry.put_manifest(self.repository, version, content, MEDIA_INDEX)
         return Digest.of(content)
+
+    def bring(self, blob: Descriptor) -> Moved:
+        """One blob, which is in the store. Raises HttpStatus, FetchFailed, StoreError, DigestMismatch."""
+        if self._is_there(blob):
+            return Moved(present_bytes=blob.size_bytes)
+        opened = self._mount(blob)
+        return Moved(mounted_bytes=blob.size_bytes) if opened is True else self._upload(blob, opened)
 
     def blobs(self, blobs: Sequence[Descriptor]) -> Moved:
         """Bring every blob there, several at once, the largest first."""

@@ -56,10 +56,13 @@ def temporary_name() -> str:
     return f"{os.getpid()}-{secrets.token_hex(8)}"
 
 
-def write_atomic(path: Path, content: bytes, *, staging: Path, mode: int = 0o644) -> None:
+def write_atomic(
+    path: Path, content: bytes, *, staging: Path, mode: int = 0o644, durable: bool = True
+) -> None:
     """Put `content` at `path` whole or not at all; `staging` is on the same file system.
 
-    Raises StoreError.
+    Not `durable`: a loss of power may leave the file torn or absent, so its reader must notice. The death of
+    this process leaves it whole either way. Raises StoreError.
     """
     with store_errors("writing", path):
         temporary = staging / temporary_name()
@@ -69,7 +72,8 @@ def write_atomic(path: Path, content: bytes, *, staging: Path, mode: int = 0o644
                 view = memoryview(content)
                 while view:
                     view = view[os.write(descriptor, view) :]
-                os.fsync(descriptor)
+                if durable:
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,4 +81,5 @@ def write_atomic(path: Path, content: bytes, *, staging: Path, mode: int = 0o644
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        fsync_directory(path.parent)
+        if durable:
+            fsync_directory(path.parent)

@@ -17,10 +17,14 @@ from lading.store.atomic import write_atomic
 
 
 class Records:
-    """One folder of records. A key is 64 hex digits."""
+    """One folder of records. A key is 64 hex digits.
 
-    def __init__(self, root: Path, kind: str, *, mode: int = 0o644) -> None:
+    `durable`: a record that is there after a loss of power is whole, so that `has` may be believed.
+    """
+
+    def __init__(self, root: Path, kind: str, *, mode: int = 0o644, durable: bool = False) -> None:
         self._mode = mode
+        self._durable = durable
         self._folder = root / "records" / kind
         self._staging = root / "staging"
 
@@ -44,7 +48,8 @@ class Records:
     def put(self, key: str, value: Any) -> None:
         body = canonical_json(value)
         content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
-        write_atomic(self.path(key), content, staging=self._staging, mode=self._mode)
+        # A cache that notices damage need not wait for the disk: a build writes a hundred of these.
+        write_atomic(self.path(key), content, staging=self._staging, mode=self._mode, durable=self._durable)
 
     def keys(self) -> Iterator[str]:
         if self._folder.is_dir():

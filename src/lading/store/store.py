@@ -36,7 +36,7 @@ class Store:
         self.root = root
         self.blobs = BlobStore(root)
         self.layers = Records(root, "layers")
-        self.indexes = Records(root, "indexes")
+        self.indexes = Records(root, "indexes", durable=True)
         self.images = Records(root, "images")
         self.conflicts = Records(root, "conflicts")
         self.licences = Records(root, "licences")
