@@ -4,7 +4,7 @@
 set -eu
 
 packages="
-bubblewrap buildah containerd crun disorderfs docker-registry docker.io gpgv iptables
+bubblewrap buildah chromium containerd crun disorderfs docker-registry docker.io gpgv iptables
 libfaketime mmdebstrap oci-image-tool podman qemu-user-static runc skopeo strace uidmap umoci
 unzip util-linux xz-utils
 "
