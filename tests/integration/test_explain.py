@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -130,3 +131,64 @@ def test_engines_and_registries_are_asked(
     failed = lading("explain", "docker:nothing:1", env=env, check=False)
     assert failed.returncode == 3
     assert "hint: docker images" in failed.stderr
+
+
+SPEC = """\
+Name: {name}
+Version: {version}
+Release: 1
+Summary: words
+License: MIT
+BuildArch: noarch
+{more}
+%description
+words
+%install
+mkdir -p %{{buildroot}}/opt/{name}
+head -c {size} /dev/zero > %{{buildroot}}/opt/{name}/data
+%files
+/opt/{name}
+"""
+
+
+@pytest.mark.engines
+def test_files_of_rpm_packages_have_owners(lading: Tool, tmp_path: Path) -> None:
+    """In a database that RPM itself wrote, as UBI 9 and Fedora have it."""
+    quiet = Tool(prefix=("sh", "-c"))
+    for name, version, size, more in (
+        ("liba", "1.2", 300_000, "Provides: virtual-a"),
+        ("toolb", "2.0", 200_000, "Requires: virtual-a"),
+    ):
+        (tmp_path / f"{name}.spec").write_text(SPEC.format(name=name, version=version, size=size, more=more))
+        quiet(f"cd {tmp_path} && rpmbuild -bb --define '_topdir {tmp_path}/top' {name}.spec")
+    root = tmp_path / "root"
+    root.mkdir()
+    quiet(f"rpm --root {root} --dbpath /var/lib/rpm -i {tmp_path}/top/RPMS/noarch/*.rpm")
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as archive:
+        archive.add(root, arcname=".")
+    config = {
+        "os": "linux",
+        "architecture": "amd64",
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": ["rpm:1"], "Layers": ["layer.tar"]}]
+    with tarfile.open(tmp_path / "image.tar", "w") as archive:
+        for name, content in (
+            ("config.json", json.dumps(config).encode()),
+            ("layer.tar", layer.getvalue()),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    image = f"docker-archive:{tmp_path}/image.tar"
+    document = _explained(lading, image)
+    (group,) = [line for line in document["lines"] if line["name"] == "RPM packages"]  # type: ignore[attr-defined]
+    sizes = {line["name"]: line["size_bytes"] for line in group["lines"]}
+    assert sizes == {"liba 1.2-1": 300_000, "toolb 2.0-1": 200_000}
+    chain = json.loads(lading("explain", image, "--why", "liba", "--json").stdout)["chains"]
+    assert chain == [["toolb 2.0-1", "liba 1.2-1"]]
+    lading("explain", image, "--sbom", tmp_path / "sbom.json")
+    purls = {part["purl"] for part in json.loads((tmp_path / "sbom.json").read_text())["components"]}
+    assert "pkg:rpm/redhat/toolb@2.0-1?arch=noarch" in purls

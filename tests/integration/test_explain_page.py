@@ -1,4 +1,4 @@
-"""The page of `lading explain --html` in a real browser: by keyboard alone, wide, narrow, dark; no network."""
+"""The page of `lading explain --html` in a real browser: by keyboard, wide, narrow, dark; no network."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ set -eu
 
 packages="
 bubblewrap buildah chromium containerd crun disorderfs docker-registry docker.io gpgv iptables
-libfaketime mmdebstrap oci-image-tool podman qemu-user-static runc skopeo strace uidmap umoci
+libfaketime mmdebstrap oci-image-tool podman qemu-user-static rpm runc skopeo strace uidmap umoci
 unzip util-linux xz-utils
 "
 

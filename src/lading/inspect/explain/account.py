@@ -18,6 +18,7 @@ GROUPS = {
     "deb": "Debian packages",
     "conda": "conda packages",
     "apk": "Alpine packages",
+    "rpm": "RPM packages",
 }
 HIDDEN = "hidden by later layers"
 FRAMES = "archive headers and padding"

@@ -1,7 +1,8 @@
-"""The packages of an image and whose each file is: dpkg, conda, wheels, apk, from their own records. Pure.
+"""The packages of an image and whose each file is, from records of dpkg, RPM, conda, wheels and apk. Pure.
 
-A file belongs to the first of dpkg, conda, apk and Python that lists it. A Python distribution whose records
-a system package owns is that package's. Packages that a later layer deleted own what is left of them below.
+A file belongs to the first of dpkg, conda, apk, RPM and Python that lists it. A Python distribution whose
+records a system package owns is that package's. Packages that a later layer deleted own what is left of them
+below.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _DEPENDENCY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     kind: str
-    """`deb`, `conda`, `apk`, `python`."""
+    """`deb`, `rpm`, `conda`, `apk`, `python`."""
     name: str
     version: str
     requires: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ def find_packages(image: ImageEvidence, merged: Merged) -> Packages:
     claims = _Claims(merged)
     for gone, documents in ((False, seen), (True, hidden)):
         claims.system(documents, gone=gone)
-        claims.conda_and_apk(documents, gone=gone)
+        claims.others(documents, gone=gone)
         claims.python(documents, image, gone=gone)
     return Packages(packages=tuple(_linked(claims.packages, image)), owners=claims.owners)
 
@@ -107,7 +108,7 @@ class _Claims:
             for ending in _CONTROL_FILES:
                 self.owners.setdefault(f"var/lib/dpkg/info/{stem}.{ending}", package)
 
-    def conda_and_apk(self, documents: Mapping[str, Mapping[str, Any]], *, gone: bool) -> None:
+    def others(self, documents: Mapping[str, Mapping[str, Any]], *, gone: bool) -> None:
         for path, document in documents.items():
             if document["kind"] == "conda":
                 package = Package(
@@ -121,6 +122,15 @@ class _Claims:
             for fields in document["packages"] if document["kind"] == "apk" else ():
                 package = Package(
                     kind="apk", name=fields["P"], version=fields["V"], details=_slim(fields), gone=gone
+                )
+                self._add(package, fields["files"])
+            for fields in document["packages"] if document["kind"] == "rpm" else ():
+                package = Package(
+                    kind="rpm",
+                    name=fields["name"],
+                    version=fields["version"],
+                    details=_slim(fields),
+                    gone=gone,
                 )
                 self._add(package, fields["files"])
 
@@ -167,7 +177,7 @@ def _linked(packages: list[Package], image: ImageEvidence) -> Iterator[Package]:
     from dataclasses import replace
 
     names: dict[str, set[str]] = {}
-    provides: dict[str, dict[str, str]] = {"deb": {}, "apk": {}}
+    provides: dict[str, dict[str, str]] = {"deb": {}, "apk": {}, "rpm": {}}
     for package in packages:
         names.setdefault(package.kind, set()).add(package.name)
         for word in _provided(package):
@@ -187,6 +197,8 @@ def _provided(package: Package) -> Iterator[str]:
         yield from _DEPENDENCY.findall(re.sub(r"\([^)]*\)", "", package.details.get("provides", "")))
     elif package.kind == "apk":
         yield from (word.partition("=")[0] for word in package.details.get("p", "").split())
+    elif package.kind == "rpm":
+        yield from package.details.get("provides", ())
 
 
 def _required(package: Package, platform: str) -> Iterator[str]:
@@ -200,6 +212,8 @@ def _required(package: Package, platform: str) -> Iterator[str]:
         yield from (words.split()[0] for words in details.get("requires", ()) if words.split())
     elif package.kind == "apk":
         yield from (re.split(r"[<>=~]", word)[0] for word in details.get("D", "").split())
+    elif package.kind == "rpm":
+        yield from details.get("requires", ())
     else:
         yield from _python_requires(details, platform)
 

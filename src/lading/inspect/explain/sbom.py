@@ -12,6 +12,9 @@ from lading.inspect.explain.packages import Package
 from lading.inspect.image.model import ImageEvidence
 from lading.oci.json import canonical_json
 
+_SYSTEMS = {"deb": ("debian", "architecture"), "apk": ("alpine", "A"), "rpm": ("redhat", "arch")}
+"""By kind of package: what a system is that does not say its name, and where the architecture stands."""
+
 
 def image_sbom(explanation: Explanation) -> bytes:
     """Packages that are seen in the image, with who requires whom."""
@@ -55,9 +58,17 @@ def package_purl(package: Package, release: dict[str, str]) -> str:
     if package.kind == "conda":
         build = quote(package.details.get("build", ""), safe="")
         return f"pkg:conda/{name}@{version}" + (f"?build={build}" if build else "")
-    system = quote(release.get("ID", "debian" if package.kind == "deb" else "alpine"), safe="")
-    key = "architecture" if package.kind == "deb" else "A"
-    qualifiers = [("arch", package.details.get(key, "")), ("distro", release.get("VERSION_CODENAME", ""))]
+    unnamed, architecture = _SYSTEMS[package.kind]
+    system = quote(release.get("ID", unnamed), safe="")
+    qualifiers = [("arch", package.details.get(architecture, ""))]
+    if package.kind == "rpm":
+        epoch = package.details.get("epoch", 0)
+        qualifiers += [("epoch", str(epoch) if epoch else "")]
+        qualifiers += [
+            ("distro", f"{release['ID']}-{release['VERSION_ID']}" if "VERSION_ID" in release else "")
+        ]
+    else:
+        qualifiers += [("distro", release.get("VERSION_CODENAME", ""))]
     words = "&".join(f"{key}={quote(value, safe='')}" for key, value in qualifiers if value)
     return f"pkg:{package.kind}/{system}/{name}@{version}" + (f"?{words}" if words else "")
 

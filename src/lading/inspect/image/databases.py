@@ -1,4 +1,4 @@
-"""What small files of package databases say: dist-info, dpkg, conda, apk. Pure: bytes in, JSON values out.
+"""What files of package databases say: dist-info, dpkg, conda, apk, RPM. Pure: bytes in, JSON values out.
 
 The values are kept with a layer's evidence, so they hold what explaining needs and no more.
 """
@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from email.parser import HeaderParser
 from typing import Any
 
-LARGEST_BYTES = 32 << 20
+from lading.inspect.image import rpm
+
+LARGEST_BYTES = 64 << 20
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 _APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 _DPKG = "var/lib/dpkg/"
@@ -39,14 +41,15 @@ def is_wanted(path: str) -> bool:
     if path.startswith(_DPKG):
         rest = path[len(_DPKG) :]
         return rest == "status" or rest.startswith("status.d/") or rest.endswith(".list")
-    return bool(_DIST.search(path) or _CONDA.search(path)) or path in _OS_RELEASE or path in _APK
+    return bool(_DIST.search(path) or _CONDA.search(path)) or path in (*_OS_RELEASE, *_APK, *rpm.PATHS)
 
 
 def read_document(path: str, content: bytes) -> Document | None:
     """None for what cannot be understood: then its files are nobody's."""
-    text = content.decode("utf-8", "surrogateescape")
     try:
-        return _read(path, text)
+        if path in rpm.PATHS:
+            return {"kind": "rpm", "packages": rpm.read_packages(content)}
+        return _read(path, content.decode("utf-8", "surrogateescape"))
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
         return None
 

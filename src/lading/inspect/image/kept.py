@@ -13,7 +13,7 @@ from lading.oci.digest import DiffId, Digest
 from lading.store import Store
 from lading.store.records import Records
 
-_FORMAT = 2
+_FORMAT = 3
 _MOST_KEPT = 600
 """Layers; the oldest go. Of a large layer some megabytes are kept."""
 _LETTERS = dict(zip(MemberKind, "fdslvpwo", strict=True))
