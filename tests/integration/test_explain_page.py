@@ -121,6 +121,18 @@ def test_the_keyboard_alone_goes_in_about_and_out(opened: Browser) -> None:
     assert opened.evaluate("document.getElementById('map').contains(document.activeElement)")
 
 
+def test_before_and_after_follow_what_is_chosen(opened: Browser) -> None:
+    """The tests of `large`, 300 kB and their headers, are what there is to leave out."""
+    words = "[...document.querySelectorAll('#after p')].map(p => p.textContent)"
+    before, after = opened.evaluate(words)
+    assert before.startswith("before  1.9 MB unpacked")
+    assert after.startswith("after  1.6 MB unpacked")
+    opened.evaluate("document.querySelector('#savings input').focus()")
+    opened.press("Space")
+    before, after = opened.evaluate(words)
+    assert after.removeprefix("after") == before.removeprefix("before")
+
+
 def test_boxes_are_as_large_as_their_bytes(opened: Browser) -> None:
     _tab_into_map(opened)
     opened.press("Enter")

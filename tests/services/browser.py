@@ -24,11 +24,13 @@ _KEYS = {
     "Tab": 9,
     "Enter": 13,
     "Escape": 27,
+    "Space": 32,
     "ArrowLeft": 37,
     "ArrowUp": 38,
     "ArrowRight": 39,
     "ArrowDown": 40,
 }
+_TEXTS = {"Enter": "\r", "Space": " "}
 
 
 class Browser:
@@ -87,8 +89,9 @@ class Browser:
         self.settle()
 
     def press(self, key: str) -> None:
-        more = {"text": "\r"} if key == "Enter" else {}
         code = _KEYS[key]
+        more = {"text": _TEXTS[key]} if key in _TEXTS else {}
+        key = _TEXTS[key] if key == "Space" else key
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **more)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
         self.settle()

@@ -152,8 +152,8 @@ def _write_sbom(explanation: Explanation, path: str, session: Session) -> None:
 def _write_page(explanation: Explanation, path: str, session: Session) -> None:
     from lading.inspect.explain.html import explanation_page
 
-    savings = [(_saving_words(explanation, saving), saving.advice) for saving in explanation.savings]
-    _write(path, explanation_page(explanation, ". ".join(_summary(explanation)), savings).encode())
+    titles = [_saving_words(explanation, saving) for saving in explanation.savings]
+    _write(path, explanation_page(explanation, ". ".join(_summary(explanation)), titles).encode())
     session.printer.note(f"{path}: one page, no network needed")
 
 

@@ -18,14 +18,18 @@ _LEAST_SHARE = 20_000
 _MOST_CHILDREN = 250
 
 
-def explanation_page(explanation: Explanation, summary: str, savings: list[tuple[str, str]]) -> str:
-    """`savings`: title and advice, as the terminal has them."""
+def explanation_page(explanation: Explanation, summary: str, titles: list[str]) -> str:
+    """`titles` of the savings, as the terminal has them."""
     page = files("lading.inspect.explain").joinpath("page")
 
     def part(name: str) -> str:
         return page.joinpath(name).read_text(encoding="utf-8")
 
     least = explanation.account.size_bytes // _LEAST_SHARE
+    savings = [
+        (title, saving.advice, saving.size_bytes, saving.packed_bytes)
+        for title, saving in zip(titles, explanation.savings, strict=True)
+    ]
     data = {"tree": _node(explanation.account, least), "summary": summary, "savings": savings}
     # `<` is escaped, so that no name can end the script element.
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

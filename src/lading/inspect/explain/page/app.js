@@ -86,8 +86,31 @@ document.addEventListener("keydown", (event) => {
   if (event.key.startsWith("Arrow") && map.contains(document.activeElement)) { move(event.key); event.preventDefault(); }
 });
 document.getElementById("sizes").textContent = data.summary;
-data.savings.forEach(([title, advice]) => element("small", advice, element("li", title, document.getElementById("savings"))));
+// Savings that are chosen, the first three at first, and the image's size before and after.
+const SUGGESTED = 3;
+data.savings.forEach(([title, advice], index) => {
+  const item = element("li", "", document.getElementById("savings"));
+  const label = element("label", "", item);
+  const box = element("input", "", label);
+  Object.assign(box, { type: "checkbox", checked: index < SUGGESTED, onchange: after });
+  label.append(` ${title}`);
+  element("small", advice, item);
+});
 if (!data.savings.length) element("li", "nothing was found", document.getElementById("savings"));
+function after() {
+  const boxes = [...document.querySelectorAll("#savings input")];
+  const chosen = data.savings.filter((_, index) => boxes[index].checked);
+  const [, size, stored] = data.tree;
+  const left = size - chosen.reduce((sum, saving) => sum + saving[2], 0);
+  const leftStored = stored - chosen.reduce((sum, saving) => sum + saving[3], 0);
+  const place = document.getElementById("after");
+  place.replaceChildren();
+  [["before", size, stored], ["after", left, leftStored]].forEach(([word, bytes, packed]) => {
+    const row = element("p", `${word}  ${words(bytes)} unpacked, ${words(packed)} as stored`, place);
+    element("i", "", row).style.width = `${size ? (100 * bytes) / size : 0}%`;
+  });
+}
+if (data.savings.length) after();
 let drawn = "";
 new ResizeObserver(() => {
   const size = `${map.clientWidth} ${map.clientHeight}`;
