@@ -15,11 +15,11 @@ import zlib
 from pathlib import Path
 
 from lading.fetch.source import LocalFile
+from lading.image.kinds.wheels import write_wheels
 from lading.image.layer.recipe import CHUNK_BYTES
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.image.layer.writer import LayerWriter
 from lading.image.spec import WheelsLayer
-from lading.image.wheels_layer import write_wheels
 from lading.lock.model import LockedWheel
 from lading.store import Store
 

@@ -17,8 +17,8 @@ from lading.store import Store
 
 if TYPE_CHECKING:
     from lading.fetch.source import ByteSource
+    from lading.image.kinds.step import StepRunner
     from lading.image.layer.writer import Progress
-    from lading.image.step import StepRunner
 
 OpenWheel = Callable[[LockedWheel], "ByteSource"]
 FetchFile = Callable[[str, str], Path]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lading.image.kinds.step import step_layer
 from lading.image.order import (
     BYTECODE_OWN_LAYER_BYTES,
     MAX_BYTECODE_LAYERS,
@@ -32,7 +33,6 @@ from lading.image.spec import (
     VenvLayer,
     WheelsLayer,
 )
-from lading.image.step import step_layer
 from lading.lock.model import LockedBase, LockedCuda, LockedPackage, LockedVariant, LockedWheel
 from lading.oci.reference import Reference
 from lading.project.model import ImageSettings

@@ -11,8 +11,8 @@ from lading.image.model import LayerRecord
 from lading.store import Store
 
 if TYPE_CHECKING:
+    from lading.image.kinds.step import StepRunner
     from lading.image.spec import LayerSpec, PlannedFile
-    from lading.image.step import StepRunner
     from lading.lock.builder import WheelBuilder
 
 LOCK_NAME = "lading.lock"

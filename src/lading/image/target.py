@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 from lading.errors import LockOutOfDate, OutsideError, ProjectError, UsageError
 from lading.fetch.http import Fetcher
 from lading.fetch.source import ByteSource, LocalFile
-from lading.image.added_files import layers_of, plan_files
 from lading.image.build import BuildRequest, Elsewhere, build, lockable_layers
-from lading.image.code_layer import code_layer, runtime_layer
 from lading.image.job import Sources
+from lading.image.kinds.added import layers_of, plan_files
+from lading.image.kinds.code import code_layer, runtime_layer
+from lading.image.kinds.step import plan_inputs
 from lading.image.lenders import open_lenders
 from lading.image.model import Image
 from lading.image.order import OWN_LAYER_BYTES
 from lading.image.plan import Plan, PlanInputs, make_plan
 from lading.image.request import LOCK_NAME, BakedModel, BuildContext, BuildOptions, Compression
 from lading.image.spec import MODELS, STEP, FilesLayer, ProjectLayer
-from lading.image.step import plan_inputs
 from lading.image.tag import image_tag
 from lading.lock.access import open_fetcher
 from lading.lock.check import add_layers, check_lock

@@ -54,44 +54,44 @@ def _fill(job: LayerJob, spec: LayerSpec, writer: LayerWriter) -> tuple[str, ...
     """Feed the entries of `spec` to `writer`; returns warnings."""
     match spec:
         case WheelsLayer():
-            from lading.image.wheels_layer import write_wheels
+            from lading.image.kinds.wheels import write_wheels
 
             return write_wheels(spec, writer, job.sources.open_wheel)
         case PackagesLayer():
-            from lading.image.packages_layer import write_packages
+            from lading.image.kinds.packages import write_packages
 
             write_packages(job, spec, writer)
         case AddedPackagesLayer():
-            from lading.image.packages_layer import write_added_packages
+            from lading.image.kinds.packages import write_added_packages
 
             write_added_packages(job, spec, writer)
         case StandaloneLayer():
-            from lading.image.bytecode_layer import write_standalone
+            from lading.image.kinds.bytecode import write_standalone
 
             write_standalone(job, spec, writer)
         case BytecodeLayer():
-            from lading.image.bytecode_layer import write_bytecode
+            from lading.image.kinds.bytecode import write_bytecode
 
             write_bytecode(job, spec, writer)
         case VenvLayer():
-            from lading.image.files_layer import venv_entries
+            from lading.image.kinds.files import venv_entries
 
             writer.entries(venv_entries(spec))
         case StepLayer():
-            from lading.image.step import write_step
+            from lading.image.kinds.step import write_step
 
             return write_step(job, spec, writer)
         case FilesLayer(kind="files" | "model"):
-            from lading.image.added_files import write_added
+            from lading.image.kinds.added import write_added
 
             assert job.sources.fetch_file is not None, "a build of files can fetch them"
             write_added(spec, writer, job.sources.fetch_file)
         case FilesLayer():
-            from lading.image.files_layer import file_entries
+            from lading.image.kinds.files import file_entries
 
             writer.entries(file_entries(spec))
         case ProjectLayer():
-            from lading.image.files_layer import write_project
+            from lading.image.kinds.files import write_project
 
             return write_project(job, spec, writer)
         case ForeignLayer():

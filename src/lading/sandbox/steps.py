@@ -16,10 +16,10 @@ from typing import IO
 
 from lading.engine.model import ImageLayer, Level, Mount, RunSpec, RunStatus
 from lading.errors import EngineError, OutsideError, ProjectError
+from lading.image.kinds.step import NOT_KEPT, Take
 from lading.image.layer.recipe import MTIME_SECONDS
 from lading.image.model import LayerRecord
 from lading.image.spec import CODE, StepLayer
-from lading.image.step import NOT_KEPT, Take
 from lading.oci.platform import host_platform
 from lading.store import Store
 from lading.store.atomic import store_errors, temporary_name
@@ -35,7 +35,7 @@ _NO_NETWORK = ("resolve", "name resolution", "unreachable", "connection refused"
 
 
 class EmbeddedSteps:
-    """lading.image.step.StepRunner with nothing but Linux."""
+    """lading.image.kinds.step.StepRunner with nothing but Linux."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """`environment` is the caller's; of it a step gets the secrets it names, and nothing else."""

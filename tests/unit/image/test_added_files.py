@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lading.errors import CredentialFound, ProjectError
-from lading.image.added_files import layers_of, plan_files, stream_file, write_added
+from lading.image.kinds.added import layers_of, plan_files, stream_file, write_added
 from lading.image.layer.recipe import CHUNK_BYTES
 from lading.image.layer.writer import LayerWriter, WrittenLayer
 from lading.image.spec import FilesLayer, PlannedFile

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lading.image.code_layer import code_layer
+from lading.image.kinds.code import code_layer
 from lading.project.load import load_project
 
 PROJECT = '[project]\nname = "p"\nversion = "1"\n'

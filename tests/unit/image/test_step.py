@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from lading.errors import ProjectError
+from lading.image.kinds.step import plan_inputs, write_changes
 from lading.image.layer.tree import EntryKind
 from lading.image.layer.writer import LayerWriter, WrittenLayer
 from lading.image.plan import NOT_REPRODUCIBLE, Plan, PlanInputs, make_plan
 from lading.image.spec import FilesLayer, PlannedFile, StepLayer
-from lading.image.step import plan_inputs, write_changes
 from lading.project.model import ImageSettings, ImageStep
 from lading.store import Store
 from small_image import small_variant

@@ -11,11 +11,11 @@ import wheels
 from wheels import MemorySource
 
 from lading.errors import ProjectError
+from lading.image.kinds.wheels import write_wheels
 from lading.image.layer.contents import read_files
 from lading.image.layer.tree import EntryKind
 from lading.image.layer.writer import LayerWriter, WrittenLayer
 from lading.image.spec import WheelsLayer
-from lading.image.wheels_layer import write_wheels
 from lading.lock.model import LockedWheel
 from lading.store import Store
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from lading.errors import ProjectError
-from lading.image.added_files import planned_file, stream_file
 from lading.image.job import LayerJob
+from lading.image.kinds.added import planned_file, stream_file
 from lading.image.layer.contents import layer_index
 from lading.image.layer.tree import EntryKind, TreeEntry
 from lading.image.layer.writer import LayerWriter

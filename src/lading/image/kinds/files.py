@@ -15,7 +15,7 @@ from lading.oci.digest import Digest
 
 def write_project(job: LayerJob, spec: ProjectLayer, writer: LayerWriter) -> tuple[str, ...]:
     """The project's wheel, and the files beside it; returns warnings. Raises WheelRefused, ProjectError."""
-    from lading.image.wheels_layer import top_level_names, write_wheels
+    from lading.image.kinds.wheels import top_level_names, write_wheels
 
     if job.sources.project_wheel is None:
         raise InternalError("a project is to be built, and nobody has its wheel")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lading.image.bytecode_layer import packages_toolchain, write_library_bytecode
 from lading.image.debian import debian_layers, layer_over
 from lading.image.foreign import base_tree
 from lading.image.job import LayerJob
+from lading.image.kinds.bytecode import packages_toolchain, write_library_bytecode
 from lading.image.layer.writer import LayerWriter
 from lading.image.spec import AddedPackagesLayer, PackagesLayer
 from lading.lock.model import LockedPackage
