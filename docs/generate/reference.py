@@ -283,6 +283,7 @@ def wheel_rules_page() -> str:
 
 def pages() -> dict[str, str]:
     """Every page of the reference: file name → text."""
+    from doctor_pages import doctor_pages
     from files import files_page
     from lint_pages import lint_pages
 
@@ -293,6 +294,7 @@ def pages() -> dict[str, str]:
         "exit-codes.md": exit_codes_page(),
         "files.md": files_page(table),
         "wheel-rules.md": wheel_rules_page(),
+        **doctor_pages(table),
         **lint_pages(table),
     }
     return {name: _MADE + "\n" + text.rstrip("\n") + "\n" for name, text in made.items()}

@@ -45,6 +45,7 @@ COMMANDS = (
     Command("models", "list sealed models", "models", _RUN),
     Command("services", "list services and where they answer", "services", _RUN),
     Command("why", "say why a run was not reused", "why", _RUN),
+    Command("doctor", "say what is wrong here, with proof and remedy", "doctor", _HOST),
     Command("engines", "say where containers can run here, and why not", "engines", _HOST),
     Command("store", "measure, clean and check the store", "store", _HOST),
     Command("completion", "print a completion script for a shell", "completion", _HOST),
