@@ -88,14 +88,14 @@ def driver_version(root: Path) -> str | None:
     return None
 
 
-def find_gpus(root: Path) -> HostGpus:
-    """Everything about the host's GPUs. Runs nvidia-smi where it is; never raises."""
+def find_gpus(root: Path, *, ask: bool = True) -> HostGpus:
+    """Everything about the host's GPUs. Runs nvidia-smi where it is, but for `ask`; never raises."""
     driver = driver_version(root)
     if driver is None:
         return HostGpus()
-    libraries = _libraries(root)
-    programs = _programs(root)
-    told = _ask(programs.get("nvidia-smi"), libraries)
+    libraries = driver_libraries(root)
+    programs = driver_programs(root)
+    told = _ask(programs.get("nvidia-smi"), libraries) if ask else {}
     written = _information(root)
     return HostGpus(
         driver=driver,
@@ -146,7 +146,8 @@ def _shared_devices(root: Path) -> dict[str, str]:
     return {name: str(root / "dev" / name) for name in names}
 
 
-def _libraries(root: Path) -> dict[str, str]:
+def driver_libraries(root: Path) -> dict[str, str]:
+    """The driver's libraries that are installed, loaded or not: name → file."""
     cached = linker_cache(root)
     found = {}
     for name in _LIBRARIES:
@@ -200,7 +201,8 @@ def _text_at(content: bytes, place: int) -> str:
     return content[place:end].decode("utf-8", "replace") if 0 <= place < end else ""
 
 
-def _programs(root: Path) -> dict[str, str]:
+def driver_programs(root: Path) -> dict[str, str]:
+    """The driver's programs that are installed: name → file."""
     found = {}
     for name in _PROGRAMS:
         for folder in _PROGRAM_FOLDERS:
@@ -211,15 +213,20 @@ def _programs(root: Path) -> dict[str, str]:
     return found
 
 
+def program_environment(libraries: Mapping[str, str]) -> dict[str, str]:
+    """In which the driver's programs find its libraries."""
+    folders = ":".join(dict.fromkeys(str(Path(path).parent) for path in libraries.values()))
+    return {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": folders, "LC_ALL": "C"}
+
+
 def _ask(program: str | None, libraries: Mapping[str, str]) -> dict[str, Gpu]:
     """What nvidia-smi says of each GPU, by UUID and by index; nothing where it does not answer."""
     if program is None:
         return {}
-    folders = ":".join(dict.fromkeys(str(Path(path).parent) for path in libraries.values()))
     try:
         done = subprocess.run(
             [program, f"--query-gpu={_ASKED}", "--format=csv,noheader,nounits"],
-            env={"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": folders, "LC_ALL": "C"},
+            env=program_environment(libraries),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PATIENCE_SECONDS,

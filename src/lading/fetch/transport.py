@@ -26,7 +26,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _ERROR_BODY_BYTES = 64 << 10
 AUTHORIZATION = "Authorization"
-_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT")
+CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +271,7 @@ class Transport:
         adapter = patient_adapter(self.patience.headers_seconds)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        for name in _CERTIFICATES:
+        for name in CERTIFICATE_VARIABLES:
             if bundle := self.environment.get(name):
                 session.verify = bundle
                 break

@@ -108,7 +108,7 @@ def index_credentials(
     `declared` are the indexes that the project's own uv configuration names: name → URL.
     """
     result: dict[str, tuple[str, str]] = {}
-    for name, url in (*_configured(environment), *(declared or {}).items()):
+    for name, url in (*configured_indexes(environment), *(declared or {}).items()):
         if not url.startswith(("http://", "https://")):
             continue
         try:
@@ -121,7 +121,7 @@ def index_credentials(
     return result
 
 
-def _configured(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def configured_indexes(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Name (or nothing) and URL of every index that the variables name."""
     known = uv_environment(environment, "cpu")
     for variable in _INDEXES:

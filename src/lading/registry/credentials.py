@@ -46,7 +46,7 @@ def find_credential(registry: str, repository: str, environment: Mapping[str, st
 
     Raises OutsideError for a file that is no JSON, and for a helper that hangs, fails or talks nonsense.
     """
-    for path in _files(environment):
+    for path in credential_files(environment):
         document = _read(path)
         if document is not None:
             credential = _in_document(document, registry, repository, path, environment)
@@ -55,7 +55,8 @@ def find_credential(registry: str, repository: str, environment: Mapping[str, st
     return None
 
 
-def _files(environment: Mapping[str, str]) -> Iterator[Path]:
+def credential_files(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Where credentials may be, in the order in which they are looked for."""
     home = Path(environment.get("HOME") or "~").expanduser()
     if named := environment.get("REGISTRY_AUTH_FILE"):
         yield Path(named)
@@ -102,7 +103,7 @@ def _in_document(
     known = {_normal(key): value for key, value in entries.items()} if isinstance(entries, dict) else {}
     for key in keys:
         entry = known.get(_normal(key))
-        if isinstance(entry, dict) and (found := _from_entry(entry, path)) is not None:
+        if isinstance(entry, dict) and (found := entry_credential(entry, path)) is not None:
             return found
     store = document.get("credsStore")
     if isinstance(store, str) and store:
@@ -121,13 +122,19 @@ def _keys(registry: str, repository: str) -> tuple[str, ...]:
     return (*paths, registry)
 
 
+def entry_registry(key: str) -> str:
+    """The registry that a key of `auths` or `credHelpers` is for. Pure."""
+    return DEFAULT_REGISTRY if key in _DOCKER_HUB_KEYS else _normal(key).partition("/")[0]
+
+
 def _normal(key: str) -> str:
     """Docker has written `https://HOST/v1/` for HOST."""
     rest = key.partition("://")[2] or key
     return rest.removesuffix("/").removesuffix("/v1").removesuffix("/v2")
 
 
-def _from_entry(entry: Mapping[str, Any], path: Path) -> Credential | None:
+def entry_credential(entry: Mapping[str, Any], path: Path) -> Credential | None:
+    """What an entry of `auths` says; None where it says nothing. Raises OutsideError. Pure."""
     if token := entry.get("identitytoken"):
         return Credential(identity_token=str(token))
     if isinstance(entry.get("username"), str) and isinstance(entry.get("password"), str):

@@ -15,7 +15,7 @@ from pathlib import Path
 from lading.project.limits import Limits
 
 _PERIOD_MICROSECONDS = 100_000
-_CONTROLLERS = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
+CONTROLLERS = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _make_unified(
     hierarchy: Hierarchy, run_id: str, settings: dict[str, dict[int, tuple[tuple[str, str], ...]]]
 ) -> ControlGroup | None:
     own = Path(hierarchy.own)
-    needed = {_CONTROLLERS[limit] for limit in settings}
+    needed = {CONTROLLERS[limit] for limit in settings}
     for parent in dict.fromkeys((own, own.parent, Path(hierarchy.mount))):
         if not parent.is_relative_to(hierarchy.mount):
             continue
@@ -179,7 +179,7 @@ def _make_split(
     folders: dict[str, Path] = {}
     for limit in settings:
         for hierarchy in hierarchies:
-            if _CONTROLLERS[limit] in hierarchy.controllers:
+            if CONTROLLERS[limit] in hierarchy.controllers:
                 folder = Path(hierarchy.own) / f"lading-{run_id}"
                 if _make_folder(folder):
                     folders[limit] = folder

@@ -1,7 +1,7 @@
 """What this host allows, found by trying it in a throw-away child, and said with reason and remedy.
 
-`try_namespaces` does every risky step of a real start; `explain` turns the step that failed, with the
-evidence around it, into words. Pure but for the two functions that say so.
+`try_namespaces` does every risky step of a real start; `find_obstacle` tells from the step that failed, and
+the evidence around it, what stands in the way. Pure but for the functions that say so.
 """
 
 from __future__ import annotations
@@ -39,6 +39,23 @@ class Evidence:
     settings: Mapping[str, str] = field(default_factory=dict)
     overlay_known: bool = True
     in_container: bool = False
+    profile: str = ""
+    """What a security module calls this process: AppArmor's profile, or SELinux's label."""
+    selinux: bool = False
+    """Whether SELinux enforces its rules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why containers cannot have namespaces of their own."""
+
+    cause: str
+    """A word for programs: a key of `REMEDIES`."""
+    reason: str
+
+    @property
+    def remedy(self) -> str | None:
+        return REMEDIES[self.cause]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,37 +76,59 @@ class Trial:
     disk_scratch: bool
 
 
-_DOCKER_REMEDY = "docker run " + " ".join(
-    f"--security-opt {name}=unconfined" for name in ("seccomp", "apparmor", "systempaths")
-)
+_OPTIONS = " ".join(f"--security-opt {name}=unconfined" for name in ("seccomp", "apparmor", "systempaths"))
+REMEDIES: Mapping[str, str | None] = {
+    "kernel-too-old": "a newer kernel",
+    "scratch": "export LADING_HOME=/a/folder/you/can/write",
+    "userns-off": "sudo sysctl user.max_user_namespaces=15000",
+    "userns-limit": "sudo sysctl user.max_user_namespaces=15000",
+    "userns-root-only": "sudo sysctl kernel.unprivileged_userns_clone=1",
+    "seccomp": f"docker run {_OPTIONS}",
+    "apparmor-userns": "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+    "apparmor-profile": "docker run --security-opt apparmor=unconfined --security-opt systempaths=unconfined",
+    "selinux": "podman run --security-opt label=disable",
+    "proc-masked": f"docker run {_OPTIONS}",
+    "overlay-missing": "sudo modprobe overlay",
+    "overlay-refused": "a kernel of 5.12 or later",
+    "refused": None,
+}
+"""What helps against each obstacle."""
 
 _SETTINGS = {
-    "userns_clone": "/proc/sys/kernel/unprivileged_userns_clone",
-    "apparmor": "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-    "max_user_namespaces": "/proc/sys/user/max_user_namespaces",
-    "max_mnt_namespaces": "/proc/sys/user/max_mnt_namespaces",
+    "userns_clone": "proc/sys/kernel/unprivileged_userns_clone",
+    "apparmor": "proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+    "max_user_namespaces": "proc/sys/user/max_user_namespaces",
+    "max_mnt_namespaces": "proc/sys/user/max_mnt_namespaces",
 }
 
 
-def gather_evidence() -> Evidence:
-    """Read the host. Never raises."""
-    status = dict(line.split(":", 1) for line in _text("/proc/self/status").splitlines() if ":" in line)
-    file_systems = _text("/proc/filesystems")
+def gather_evidence(root: Path = Path("/")) -> Evidence:
+    """Read the host, whose files are below `root`. Never raises."""
+    status = dict(line.split(":", 1) for line in _text(root / "proc/self/status").splitlines() if ":" in line)
+    file_systems = _text(root / "proc/filesystems")
     return Evidence(
-        euid=os.geteuid(),
+        euid=effective_user(status.get("Uid", "")),
         seccomp=status.get("Seccomp", "").strip(),
         capabilities=int(status.get("CapEff", "0").strip() or "0", 16),
-        kernel=os.uname().release,
-        settings={name: _text(path).strip() for name, path in _SETTINGS.items()},
+        kernel=_text(root / "proc/sys/kernel/osrelease").strip() or os.uname().release,
+        settings={name: _text(root / path).strip() for name, path in _SETTINGS.items()},
         overlay_known="overlay" in file_systems if file_systems else True,
-        in_container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
+        in_container=(root / ".dockerenv").exists() or (root / "run/.containerenv").exists(),
+        profile=_text(root / "proc/self/attr/current").strip("\0\n "),
+        selinux=_text(root / "sys/fs/selinux/enforce").strip() == "1",
     )
 
 
-def _text(path: str) -> str:
+def effective_user(line: str) -> int:
+    """The second of the four numbers in `Uid:` of /proc/self/status; else asked of the kernel."""
+    words = line.split()
+    return int(words[1]) if len(words) == 4 and words[1].isdigit() else os.geteuid()
+
+
+def _text(path: Path) -> str:
     try:
-        return Path(path).read_text()
-    except OSError:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
         return ""
 
 
@@ -213,40 +252,75 @@ def _trial_mounts(place: Path, report: Report, *, disk: bool) -> None:
 
 def explain(failure: Failure, evidence: Evidence) -> tuple[str, str | None]:
     """Reason and remedy for the namespaces level not being available. Pure."""
-    settings = evidence.settings
-    root = evidence.euid == 0
-    denied = failure.errno in (errno.EPERM, errno.EACCES)
+    obstacle = find_obstacle(failure, evidence)
+    return obstacle.reason, obstacle.remedy
+
+
+def find_obstacle(failure: Failure, evidence: Evidence) -> Obstacle:
+    """What stands in the way, told apart by the step that failed and what the host says of itself. Pure."""
+    if failure.errno == errno.ENOSYS and evidence.seccomp == "2" and _is_new(evidence.kernel):
+        return _filtered("a call that this kernel has")
     if failure.errno == errno.ENOSYS or (failure.stage == "bind" and failure.errno == errno.EINVAL):
-        return f"the kernel, {evidence.kernel}, is older than 5.12", "a newer kernel"
-    if failure.stage == "unshare":
-        if settings.get("max_user_namespaces") == "0":
-            return "user namespaces are switched off", "sudo sysctl user.max_user_namespaces=15000"
-        if failure.errno == errno.ENOSPC:
-            return "the limit of namespaces is reached", "sudo sysctl user.max_user_namespaces=15000"
-        if denied and not root and settings.get("userns_clone") == "0":
-            return (
-                "user namespaces are kept for root",
-                "sudo sysctl kernel.unprivileged_userns_clone=1",
-            )
-        if denied and evidence.seccomp == "2":
-            return (
-                "a seccomp filter forbids new namespaces, as Docker's and Kubernetes' default profiles do",
-                _DOCKER_REMEDY,
-            )
-    if denied and not root and settings.get("apparmor") == "1":
-        return (
-            "AppArmor forbids unprivileged user namespaces",
-            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-        )
-    if failure.stage == "proc" and denied:
-        return (
-            "the surrounding container hides parts of /proc, so the kernel grants no fresh one",
-            _DOCKER_REMEDY,
-        )
-    if failure.stage == "overlay":
-        if not evidence.overlay_known or failure.errno == errno.ENODEV:
-            return "the kernel has no overlay file system", "sudo modprobe overlay"
-        return f"an overlay mount is refused ({failure.error})", "a kernel of 5.12 or later"
+        reason = f"the kernel, {evidence.kernel}, is older than 5.12"
+        return Obstacle(cause="kernel-too-old", reason=reason)
     if failure.stage == "scratch":
-        return f"the store cannot be written ({failure.error})", "export LADING_HOME=/a/folder/you/can/write"
-    return f"{failure.stage} is refused ({failure.error})", None
+        return Obstacle(cause="scratch", reason=f"the store cannot be written ({failure.error})")
+    known = (
+        (_namespaces_refused(failure, evidence) if failure.stage == "unshare" else None)
+        or _module_refuses(failure, evidence)
+        or _mount_refused(failure, evidence)
+    )
+    reason = f"{failure.stage} is refused ({failure.error})"
+    return known or Obstacle(cause="refused", reason=reason)
+
+
+def _namespaces_refused(failure: Failure, evidence: Evidence) -> Obstacle | None:
+    settings = evidence.settings
+    denied = failure.errno in (errno.EPERM, errno.EACCES)
+    if settings.get("max_user_namespaces") == "0":
+        return Obstacle(cause="userns-off", reason="user namespaces are switched off")
+    if failure.errno == errno.ENOSPC:
+        return Obstacle(cause="userns-limit", reason="the limit of namespaces is reached")
+    if denied and evidence.euid != 0 and settings.get("userns_clone") == "0":
+        return Obstacle(cause="userns-root-only", reason="user namespaces are kept for root")
+    if denied and evidence.seccomp == "2":
+        return _filtered("new namespaces, as Docker's and Kubernetes' default profiles do")
+    return None
+
+
+def _filtered(what: str) -> Obstacle:
+    return Obstacle(cause="seccomp", reason=f"a seccomp filter forbids {what}")
+
+
+def _is_new(kernel: str) -> bool:
+    numbers = [int(word) for word in kernel.partition("-")[0].split(".")[:2] if word.isdigit()]
+    return numbers >= [5, 12]
+
+
+def _module_refuses(failure: Failure, evidence: Evidence) -> Obstacle | None:
+    """AppArmor or SELinux; they answer EACCES where the kernel itself would say EPERM, or say both."""
+    if failure.errno not in (errno.EPERM, errno.EACCES) or failure.stage == "proc":
+        return None
+    label, enforced = evidence.profile, failure.errno == errno.EACCES
+    if enforced and evidence.selinux and ":" in label:
+        return Obstacle(cause="selinux", reason=f"SELinux forbids it to processes labelled {label}")
+    if enforced and label.endswith("(enforce)") and not label.startswith("unprivileged_userns"):
+        return Obstacle(
+            cause="apparmor-profile", reason=f"the AppArmor profile {label.partition(' ')[0]} forbids mounts"
+        )
+    if evidence.euid != 0 and evidence.settings.get("apparmor") == "1":
+        return Obstacle(cause="apparmor-userns", reason="AppArmor forbids unprivileged user namespaces")
+    return None
+
+
+def _mount_refused(failure: Failure, evidence: Evidence) -> Obstacle | None:
+    if failure.stage == "proc" and failure.errno in (errno.EPERM, errno.EACCES):
+        return Obstacle(
+            cause="proc-masked",
+            reason="the surrounding container hides parts of /proc, so the kernel grants no fresh one",
+        )
+    if failure.stage != "overlay":
+        return None
+    if not evidence.overlay_known or failure.errno == errno.ENODEV:
+        return Obstacle(cause="overlay-missing", reason="the kernel has no overlay file system")
+    return Obstacle(cause="overlay-refused", reason=f"an overlay mount is refused ({failure.error})")
