@@ -82,6 +82,16 @@ RUNNING = (
     ("LADING_NVIDIA_ROOT", "the folder below which NVIDIA's driver is looked for; else `/`"),
     ("CUDA_VISIBLE_DEVICES", "the GPUs that runs may be given, as batch systems set it; else all"),
 )
+DOCTOR = (
+    ("DOCKER_HOST", "the daemon that `docker info` asks"),
+    ("SSL_CERT_DIR, UV_NATIVE_TLS, UV_SYSTEM_CERTS", "other ways by which uv is told of certificates"),
+    ("LD_LIBRARY_PATH", "which libcuda programs get: a stub, or one of a compatibility package"),
+    ("NVIDIA_VISIBLE_DEVICES, NVIDIA_DRIVER_CAPABILITIES", "what a container was granted of GPUs"),
+    ("CUDA_MPS_PIPE_DIRECTORY", "the pipes of the Multi-Process Service"),
+    ("NCCL_SOCKET_IFNAME, NCCL_IB_HCA, NCCL_P2P_DISABLE", "held against the interfaces and links there are"),
+    ("KUBERNETES_SERVICE_HOST, container", "that this is a container"),
+    ("DBUS_SESSION_BUS_ADDRESS, DISPLAY", "whether a credential helper has its desktop session"),
+)
 IN_TASKS = (
     ("NAME", "each parameter, its name in upper case"),
     ("LADING_PARAMS", "JSON file with all parameters"),
@@ -131,6 +141,7 @@ def environment_page(table: Table) -> str:
         ("The network", NETWORK),
         ("Registries", REGISTRIES),
         ("Running", RUNNING),
+        ("What `lading doctor` looks at, besides", DOCTOR),
     )
     for title, rows in sections:
         parts += [f"## {title}\n", table(("variable", "meaning"), _coded(rows)) + "\n"]

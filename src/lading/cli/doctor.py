@@ -12,10 +12,12 @@ from lading.errors import UsageError
 if TYPE_CHECKING:
     from lading.inspect.doctor.model import Finding, Severity
 
-ABOUT = """Say what keeps containers and GPUs from working here: the cause, what shows it, and one command that
-mends it. Reads only; changes nothing."""
+ABOUT = """Say what keeps containers and GPUs from working here: the cause, its proof, one command to copy.
+
+Reads and asks only; changes nothing."""
 EXAMPLES = """Examples:
   lading doctor                         this host
+  lading doctor --online                and what it is configured to fetch from
   lading doctor --fail-on warning       exit 3 for warnings, too
   lading doctor --explain seccomp       the page of a cause
   lading doctor --json | jq .findings"""
@@ -30,6 +32,11 @@ def add_arguments(parser: Parser) -> None:
         help="end with a finding's exit code from this level on: error, warning, info, off",
         convert=_severity,
         shown_default="error",
+    )
+    parser.flag(
+        "--online",
+        variable="LADING_DOCTOR_ONLINE",
+        help="also ask the package indexes, mirrors and registries that are configured here",
     )
     parser.option(
         "--explain",
@@ -46,15 +53,25 @@ def execute(options: argparse.Namespace, session: Session) -> int:
         return _explain(options.explain, session)
     if options.run is not None:
         raise UsageError("lading doctor looks at this host", hints=("lading doctor",))
-    findings = _host_findings(session)
+    findings = _host_findings(session, online=options.online)
     print_findings(findings, session)
     return exit_status(findings, Severity.ERROR if options.fail_on is None else options.fail_on)
 
 
-def _host_findings(session: Session) -> tuple[Finding, ...]:
-    from lading.inspect.doctor.cause import HOST_AREAS, diagnose
+def _host_findings(session: Session, *, online: bool = False) -> tuple[Finding, ...]:
+    from datetime import UTC, datetime
+    from pathlib import Path
 
-    return diagnose(HOST_AREAS, None)
+    from lading.inspect.doctor.cause import HOST_AREAS, diagnose
+    from lading.inspect.doctor.gather.whole import gather_host
+    from lading.inspect.doctor.machine import Machine
+
+    try:
+        folder = Path.cwd()
+    except OSError:  # it was removed
+        folder = Path("/")
+    machine = Machine(environment=session.environment, folder=folder, now=datetime.now(UTC))
+    return diagnose(HOST_AREAS, gather_host(machine, online=online))
 
 
 def print_findings(findings: tuple[Finding, ...], session: Session) -> None:
@@ -91,7 +108,8 @@ def _explain(name: str, session: Session) -> int:
     if cause is None:
         near = closest(name, all_causes())
         raise UsageError(
-            f"there is no cause `{name}`", hints=(f"lading doctor --explain {near}" if near else "lading doctor",)
+            f"there is no cause `{name}`",
+            hints=(f"lading doctor --explain {near}" if near else "lading doctor",),
         )
     if session.as_json:
         session.document(

@@ -19,6 +19,8 @@ class Area(Enum):
     CGROUPS = "control groups"
     STORAGE = "storage"
     NETWORK = "network"
+    SOURCES = "where packages come from"
+    ANSWERS = "what answers (with --online)"
     REGISTRY = "registries"
     ENGINE = "Docker and Podman"
     DRIVER = "GPU driver"
