@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from lading.registry.client import Registry
 from lading.registry.pull import find_image, pull_layers
 from lading.store import Store
 from lading.store.verify import verify
+from registry.certificates import make_certificates, speaking
 from registry.conftest import Clients
 from registry.fault_registry import (
     PASSWORD,
@@ -42,31 +41,7 @@ from registry.scene import (
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`good`, `expired` and `other` (for another host): certificates that sign themselves."""
-    folder = tmp_path_factory.mktemp("tls")
-    for name, host in (("good", "IP:127.0.0.1"), ("other", "DNS:elsewhere.example")):
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        command += ["-nodes", "-days", "2", "-subj", "/CN=registry", "-addext", f"subjectAltName={host}"]
-        files = ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
-        subprocess.run([*command, *files], check=True, capture_output=True)
-    (folder / "host").write_text("subjectAltName=IP:127.0.0.1\n")
-    key = ("-key", "good.key")
-    for line in (
-        ("req", "-new", *key, "-subj", "/CN=registry", "-out", "request"),
-        (
-            *("x509", "-req", "-in", "request", "-signkey", "good.key", "-days", "-1"),
-            *("-extfile", "host", "-out", "expired.pem"),
-        ),
-    ):
-        subprocess.run(["openssl", *line], check=True, capture_output=True, cwd=folder)
-    shutil.copy(folder / "good.key", folder / "expired.key")
-    return folder
-
-
-def speaking(folder: Path, name: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
-    return context
+    return make_certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.catalogue("R34")
