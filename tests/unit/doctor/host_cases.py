@@ -226,6 +226,16 @@ STOPPED = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. I
 DENIED = "permission denied while trying to connect to the Docker daemon socket"
 
 
+def answering(words: str) -> Break:
+    """A daemon that listens and answers with an error."""
+
+    def change(host: FakeHost) -> None:
+        host.no_docker(words)
+        host.write("var/run/docker.sock", "")
+
+    return change
+
+
 def stopped_in_json(host: FakeHost) -> None:
     """Some releases of Docker's client end with 0 all the same."""
     host.prints("docker", json.dumps({"ServerErrors": [STOPPED], "ClientInfo": {}}))
@@ -355,10 +365,27 @@ CASES: dict[str, tuple[Break, ...]] = {
         ),
         auths({"auths": {"r.example": {"identitytoken": f"{token({})}.{token({'exp': 1700000000})}.c2ln"}}}),
     ),
-    "docker-stopped": (docker_words(STOPPED), stopped_in_json),
+    "docker-stopped": (
+        docker_words(STOPPED),
+        docker_words(f"WARNING: Error loading config file: open /root/.docker: permission denied {STOPPED}"),
+        stopped_in_json,
+    ),
     "docker-permission": (docker_words(DENIED),),
     "docker-hangs": (hanging_docker,),
-    "docker-host-wrong": (docker_words(STOPPED, DOCKER_HOST="unix:///run/user/1234/docker.sock"),),
+    "docker-versions": (
+        answering("Error response from daemon: client version 1.41 is too old. Minimum API version is 1.44"),
+    ),
+    "docker-fails": (
+        answering("Error response from daemon: layer store: input/output error"),
+        answering("something that nobody has seen yet"),
+    ),
+    "docker-host-wrong": (
+        docker_words(
+            "error during connect: dial tcp: lookup old.example: no such host",
+            DOCKER_HOST="tcp://old.example:2375",
+        ),
+        docker_words(STOPPED, DOCKER_HOST="unix:///run/user/1234/docker.sock"),
+    ),
     "docker-configuration": (broken_configuration,),
     "docker-vfs": (lambda host: host.docker(Driver="vfs"),),
     "docker-disk-full": (docker_full,),

@@ -100,15 +100,30 @@ class Client:
             return said.read().decode("utf-8", "replace")
 
 
+def is_stopped(words: str) -> bool:
+    """Whether an engine's words say that its daemon does not run. Pure."""
+    lower = words.lower()
+    return (
+        "cannot connect" in lower or "connection refused" in lower or "is the docker daemon running" in lower
+    )
+
+
+def refuses_user(words: str) -> bool:
+    """Whether an engine's words say that this user may not use it. Pure.
+
+    Docker also warns of a configuration that it may not read, and then says what it has to say.
+    """
+    return "permission denied" in words.lower() and not is_stopped(words)
+
+
 def unusable(client: Client, words: str) -> EngineError:
     """Why an engine that is installed cannot be used, with the way out. Pure."""
-    lower = words.lower()
-    if "permission denied" in lower:
+    if refuses_user(words):
         return EngineError(
             f"this user may not use {client.name}: {words}",
             hints=(f"sudo usermod --append --groups {client.name} $USER", "newgrp docker"),
         )
-    if "cannot connect" in lower or "connection refused" in lower or "is the docker daemon running" in lower:
+    if is_stopped(words):
         return EngineError(
             f"{client.name} is installed and does not run: {words}",
             hints=(f"sudo systemctl start {client.name}", "echo $DOCKER_HOST"),

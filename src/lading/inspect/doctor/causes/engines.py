@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lading.engine.local.client import is_stopped, refuses_user
 from lading.inspect.doctor.cause import Area, cause
 from lading.inspect.doctor.host import Docker, Host
 from lading.inspect.doctor.model import Severity, Sign
@@ -18,11 +19,15 @@ def unusable(docker: Docker | None) -> str:
     words = docker.words.lower()
     if docker.late:
         return "docker-hangs"
-    if "permission denied" in words:
+    if refuses_user(words):
         return "docker-permission"
+    if "error response from daemon" in words:
+        return "docker-versions" if "api version" in words else "docker-fails"
     if docker.address:
         return "docker-host-wrong"
-    return "docker-configuration" if docker.configuration_fault else "docker-stopped"
+    if docker.configuration_fault:
+        return "docker-configuration"
+    return "docker-stopped" if is_stopped(words) or not docker.socket_there else "docker-fails"
 
 
 def _unusable(host: Host, name: str, *facts: str, remedy: str) -> Iterator[Sign]:
@@ -70,6 +75,28 @@ def docker_hangs(host: Host) -> Iterator[Sign]:
     yield from _unusable(
         host, "docker-hangs", "no answer in 3 s", remedy="sudo journalctl --unit docker --lines 50"
     )
+
+
+@cause(
+    "docker-versions", "Docker's command and its daemon are too far apart", Area.ENGINE, Severity.WARNING,
+    "Docker Engine API: oldest and newest version",
+)  # fmt: skip
+def docker_versions(host: Host) -> Iterator[Sign]:
+    """The command speaks an older API than the daemon still takes, or a newer one: Docker 29 wants 1.44,
+    which is Docker 25. Mostly a command of the distribution beside a daemon of Docker's own packages, or an
+    image with an old command that is given the socket.
+    """
+    yield from _unusable(host, "docker-versions", remedy="docker version")
+
+
+@cause(
+    "docker-fails", "Docker's daemon answers with an error", Area.ENGINE, Severity.WARNING, "docker info",
+)  # fmt: skip
+def docker_fails(host: Host) -> Iterator[Sign]:
+    """It runs, this user may ask it, and it cannot say how it is. Its log has the reason: a full or failing
+    disk below its data, a plugin, a storage driver that does not fit the kernel.
+    """
+    yield from _unusable(host, "docker-fails", remedy="sudo journalctl --unit docker --lines 50")
 
 
 @cause(
