@@ -12,21 +12,24 @@ def mended(text: str, findings: Iterable[Finding]) -> str:
     """The text with every finding's edits, a finding whole or not at all: one that overlaps another's
     waits.
     """
-    taken: list[tuple[int, int]] = []
-    edits: list[Edit] = []
+    taken: dict[Edit, None] = {}
     for finding in findings:
-        spans = [(edit.start, edit.end) for edit in finding.edits]
-        if any(
-            (start < end2 and start2 < end) or start == start2
-            for start, end in spans
-            for start2, end2 in taken
-        ):
-            continue
-        taken += spans
-        edits += finding.edits
-    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+        if not any(_meet(edit, other) for edit in finding.edits for other in taken):
+            taken.update(dict.fromkeys(finding.edits))
+    for edit in sorted(taken, key=lambda edit: edit.start, reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
     return text
+
+
+def _meet(edit: Edit, other: Edit) -> bool:
+    """Whether two edits cannot both be made. The same edit twice is one; two that put different members
+    before the same one go together.
+    """
+    if edit == other:
+        return False
+    if edit.start == edit.end == other.start == other.end:
+        return edit.text.partition(":")[0] == other.text.partition(":")[0]
+    return (edit.start < other.end and other.start < edit.end) or edit.start == other.start
 
 
 def difference(path: str, before: str, after: str) -> str:

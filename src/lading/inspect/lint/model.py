@@ -34,6 +34,8 @@ class Edit:
     start: int
     end: int
     text: str
+    beside: str = ""
+    """Another file, as a path from the folder of the one with the finding; it need not exist yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,9 @@ class Rule:
     mends: bool
     """Whether `--fix` can mend what it finds, at least in the plain cases."""
     source: str
-    check: Callable[[Any], Iterator[Spot]]
+    check: Callable[..., Iterator[Spot]]
+    looks_around: bool = False
+    """Whether it is given the file's Surroundings too."""
 
     @property
     def page(self) -> str:
@@ -42,13 +44,15 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str, title: str, kind: Kind, severity: Severity, source: str, *, mends: bool = False
+    id: str, title: str, kind: Kind, severity: Severity, source: str, *,
+    mends: bool = False, looks_around: bool = False,
 ) -> Callable[[Check], Check]:
     """Enter a function into the register."""
 
     def enter(check: Check) -> Check:
         RULES[id] = Rule(
-            id=id, title=title, kind=kind, severity=severity, mends=mends, source=source, check=check
+            id=id, title=title, kind=kind, severity=severity, mends=mends, source=source, check=check,
+            looks_around=looks_around,
         )
         return check
 

@@ -5,7 +5,7 @@ A text that is no plain YAML (a Helm template, say) has no documents: rules stay
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +21,16 @@ class NotYaml(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A node: `start` is its offset; `flow` whether it is written with brackets."""
+    """A node: `start` is its offset; `flow` whether it is written with brackets; `shared` whether other
+    places have it too, by an alias, or it has a tag or an anchor before it: then no edit is for it alone.
+    """
 
     data: Any
     start: int
     column: int = 0
     flow: bool = False
     quoted: bool = False
+    shared: bool = False
     keys: Mapping[str, int] = field(default_factory=dict)
     """Of a mapping: the offset of each key."""
     items: tuple[Value, ...] = ()
@@ -58,7 +61,37 @@ def read_yaml(text: str) -> tuple[Value, ...]:
         raise NotYaml(
             f"line {mark.line + 1 - text.startswith(chr(0xFEFF))}" if mark else str(error)
         ) from error
-    return tuple(_value(node, {}) for node in nodes if isinstance(node, MappingNode))
+    marks = _Marks(text, _aliased(nodes))
+    return tuple(_value(node, {}, marks) for node in nodes if isinstance(node, MappingNode))
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What a node does not say of itself."""
+
+    text: str
+    aliased: frozenset[int]
+
+    def shared(self, node: Node) -> bool:
+        return id(node) in self.aliased or self.text[node.start_mark.index : node.start_mark.index + 1] in "&!*"
+
+
+def _aliased(nodes: Iterable[Node]) -> frozenset[int]:
+    """Nodes that stand in several places."""
+    seen: set[int] = set()
+    again: set[int] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            again.add(id(node))
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, SequenceNode):
+            waiting += node.value
+    return frozenset(again)
 
 
 def _blank_mark(text: str) -> str:
@@ -66,30 +99,32 @@ def _blank_mark(text: str) -> str:
     return "\n" + text[1:] if text.startswith("\ufeff") else text
 
 
-def _value(node: Node, seen: dict[int, Value]) -> Value:
+def _value(node: Node, seen: dict[int, Value], marks: _Marks, *, shared: bool = False) -> Value:
     """Anchors are one node with many uses; one that holds itself is cut off."""
     if id(node) in seen:
         return seen[id(node)]
+    shared = shared or marks.shared(node)
     place = (node.start_mark.index, node.start_mark.column)
     seen[id(node)] = Value(None, *place)
     if isinstance(node, MappingNode):
-        made = _mapping(node, place, seen)
+        made = _mapping(node, seen, marks, shared)
     elif isinstance(node, SequenceNode):
-        items = tuple(_value(item, seen) for item in node.value)
-        made = Value([item.data for item in items], *place, flow=bool(node.flow_style), items=items)
+        items = tuple(_value(item, seen, marks, shared=shared) for item in node.value)
+        data = [item.data for item in items]
+        made = Value(data, *place, flow=bool(node.flow_style), shared=shared, items=items)
     else:
         assert isinstance(node, ScalarNode)
-        made = Value(_scalar(node), *place, quoted=bool(node.style))
+        made = Value(_scalar(node), *place, quoted=bool(node.style), shared=shared)
     seen[id(node)] = made
     return made
 
 
-def _mapping(node: MappingNode, place: tuple[int, int], seen: dict[int, Value]) -> Value:
+def _mapping(node: MappingNode, seen: dict[int, Value], marks: _Marks, shared: bool) -> Value:
     keys: dict[str, int] = {}
     members: dict[str, Value] = {}
     merged: dict[str, Value] = {}
     for key, child in node.value:
-        value = _value(child, seen)
+        value = _value(child, seen, marks, shared=shared)
         if key.tag == "tag:yaml.org,2002:merge":
             for source in value.items or (value,):
                 merged = {**source.members, **merged}
@@ -97,8 +132,15 @@ def _mapping(node: MappingNode, place: tuple[int, int], seen: dict[int, Value]) 
             keys[key.value] = key.start_mark.index
             members[key.value] = value
     members = {**merged, **members}
-    data = {name: member.data for name, member in members.items()}
-    return Value(data, *place, flow=bool(node.flow_style), keys=keys, members=members)
+    return Value(
+        {name: member.data for name, member in members.items()},
+        node.start_mark.index,
+        node.start_mark.column,
+        flow=bool(node.flow_style),
+        shared=shared,
+        keys=keys,
+        members=members,
+    )
 
 
 def _scalar(node: ScalarNode) -> Any:
