@@ -16,6 +16,7 @@ from lading.inspect.lint.documents import Unreadable, is_candidate, read_documen
 from lading.inspect.lint.ignores import is_ignored, read_ignores
 from lading.inspect.lint.model import Finding, Severity
 from lading.inspect.lint.rule import all_rules
+from lading.inspect.lint.surroundings import Neighbourhood, Surroundings
 
 _SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "site-packages"})
 _LARGEST_BYTES = 2_000_000
@@ -50,7 +51,7 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def lint_files(paths: Iterable[Path], severities: Mapping[str, Severity]) -> Report:
     """Raises UsageError and OutsideError. `severities` override the rules' own."""
-    report = Report()
+    report, neighbourhood = Report(), Neighbourhood()
     for path in dict.fromkeys(find_files(paths)):
         try:
             if path.stat().st_size > _LARGEST_BYTES:
@@ -65,7 +66,7 @@ def lint_files(paths: Iterable[Path], severities: Mapping[str, Severity]) -> Rep
         except OSError as error:
             raise OutsideError(f"{path} cannot be read: {error.strerror}", place=str(path)) from error
         try:
-            found = lint_text(str(path), text, severities)
+            found = lint_text(str(path), text, severities, neighbourhood.of(path))
         except Unreadable as error:
             report.unread.append((str(path), str(error)))
             continue
@@ -75,17 +76,21 @@ def lint_files(paths: Iterable[Path], severities: Mapping[str, Severity]) -> Rep
     return report
 
 
-def lint_text(path: str, text: str, severities: Mapping[str, Severity]) -> list[Finding]:
+def lint_text(
+    path: str, text: str, severities: Mapping[str, Severity], around: Surroundings | None = None
+) -> list[Finding]:
     """The findings of one file, by place. Raises Unreadable."""
     starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
     ignores = read_ignores(text)
+    around = around or Surroundings(name=Path(path).name)
     found = []
     for kind, document in read_documents(Path(path).name, text):
         for rule in all_rules().values():
             severity = severities.get(rule.id, rule.severity)
             if rule.kind is not kind or severity is Severity.OFF:
                 continue
-            for spot in rule.check(document):
+            spots = rule.check(document, around) if rule.looks_around else rule.check(document)
+            for spot in spots:
                 line = bisect.bisect_right(starts, spot.start)
                 if not is_ignored(rule.id, line, ignores):
                     found.append(

@@ -8,17 +8,26 @@ from collections.abc import Iterable
 from lading.inspect.lint.model import Edit, Finding
 
 
-def mended(text: str, findings: Iterable[Finding]) -> str:
+def mended(text: str, findings: Iterable[Finding], file: str = "") -> str:
     """The text with every finding's edits, a finding whole or not at all: one that overlaps another's
-    waits.
+    waits. `file`: the text is that of a file beside the one with the findings, as their edits name it.
     """
     taken: dict[Edit, None] = {}
-    for finding in findings:
-        if not any(_meet(edit, other) for edit in finding.edits for other in taken):
-            taken.update(dict.fromkeys(finding.edits))
+    for edits in (_edits(finding, file) for finding in findings):
+        if not any(_meet(edit, other) for edit in edits for other in taken):
+            taken.update(dict.fromkeys(edits))
     for edit in sorted(taken, key=lambda edit: edit.start, reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
     return text
+
+
+def files_beside(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The other files that the findings' edits name."""
+    return tuple(sorted({edit.beside for finding in findings for edit in finding.edits if edit.beside}))
+
+
+def _edits(finding: Finding, file: str) -> tuple[Edit, ...]:
+    return tuple(edit for edit in finding.edits if edit.beside == file)
 
 
 def _meet(edit: Edit, other: Edit) -> bool:

@@ -6,7 +6,7 @@ A text that is no plain YAML (a Helm template, say) has no documents: rules stay
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -21,8 +21,9 @@ class NotYaml(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A node: `start` is its offset; `flow` whether it is written with brackets; `shared` whether other
-    places have it too, by an alias, or it has a tag or an anchor before it: then no edit is for it alone.
+    """A node: `start` is its offset, `end` where it ends (not meant for blocks); `flow` whether it is written
+    with brackets; `shared` whether other places have it too, by an alias, or it has a tag or an anchor before
+    it: then no edit is for it alone.
     """
 
     data: Any
@@ -35,6 +36,7 @@ class Value:
     """Of a mapping: the offset of each key."""
     items: tuple[Value, ...] = ()
     members: Mapping[str, Value] = field(default_factory=dict)
+    end: int = 0
 
     def get(self, *path: str) -> Value | None:
         found: Value | None = self
@@ -73,7 +75,9 @@ class _Marks:
     aliased: frozenset[int]
 
     def shared(self, node: Node) -> bool:
-        return id(node) in self.aliased or self.text[node.start_mark.index : node.start_mark.index + 1] in "&!*"
+        return (
+            id(node) in self.aliased or self.text[node.start_mark.index : node.start_mark.index + 1] in "&!*"
+        )
 
 
 def _aliased(nodes: Iterable[Node]) -> frozenset[int]:
@@ -115,6 +119,7 @@ def _value(node: Node, seen: dict[int, Value], marks: _Marks, *, shared: bool = 
     else:
         assert isinstance(node, ScalarNode)
         made = Value(_scalar(node), *place, quoted=bool(node.style), shared=shared)
+    made = replace(made, end=node.end_mark.index)
     seen[id(node)] = made
     return made
 
