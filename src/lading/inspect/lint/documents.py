@@ -6,8 +6,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from lading.inspect.lint.dependencies import (
+    ENVIRONMENTS,
+    REQUIREMENTS,
+    Unparsable,
+    read_environment,
+    read_pyproject,
+    read_requirements,
+    read_setup,
+)
 from lading.inspect.lint.dockerfile import NotADockerfile, read_dockerfile
-from lading.inspect.lint.requirements_file import read_requirements
+from lading.inspect.lint.locks import LOCK_FILES, read_lock
+from lading.inspect.lint.python_code import is_worth_reading, read_python
 from lading.inspect.lint.rule import Kind
 from lading.inspect.lint.yaml_file import NotYaml, Value, read_yaml
 
@@ -18,7 +28,12 @@ _NOT_ONE = re.compile(
     r"\.(?:j2|jinja2?|tmpl|template|md|py|sh|txt|erb|in|dockerignore|swp|orig|bak|ya?ml|json)$", re.IGNORECASE
 )
 _COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][A-Za-z0-9_.-]+)?\.ya?ml", re.IGNORECASE)
-_REQUIREMENTS = re.compile(r"requirements(?:[._-][A-Za-z0-9_.-]+)?\.txt|[A-Za-z0-9_-]+[._-]requirements\.txt")
+_TEMPLATE = re.compile(
+    r"\{\{-|-\}\}|\{%|\{\{\s*(?:[.$]|(?:if|else|end|range|with|include|define|template|block|toYaml|tpl|required|"
+    r"quote|default|printf|lookup|fail)\b)"
+)
+"""Helm's and Jinja's. Argo's own `{{inputs.parameters.x}}` is none."""
+_TEST_CODE = re.compile(r"test_.+|.+_test|conftest|noxfile|setup")
 _ARGO = frozenset({"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"})
 
 
@@ -28,8 +43,11 @@ class Unreadable(Exception):
 
 def is_candidate(name: str) -> bool:
     """Whether a file of this name is looked at."""
-    known = _is_dockerfile(name) or _REQUIREMENTS.fullmatch(name) is not None
-    return known or name.endswith((".yaml", ".yml"))
+    return _is_dockerfile(name) or _is_python_kind(name) or name.endswith((".yaml", ".yml", ".py"))
+
+
+def _is_python_kind(name: str) -> bool:
+    return REQUIREMENTS.fullmatch(name) is not None or name in {"pyproject.toml", "setup.py", *LOCK_FILES}
 
 
 def _is_dockerfile(name: str) -> bool:
@@ -44,18 +62,48 @@ def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
         except NotADockerfile as error:
             raise Unreadable(str(error)) from error
         return
-    if _REQUIREMENTS.fullmatch(name):
-        yield Kind.REQUIREMENTS, read_requirements(text)
+    if _is_python_kind(name) or name in ENVIRONMENTS or name.endswith(".py"):
+        try:
+            yield from _python_documents(name, text)
+        except Unparsable as error:
+            raise Unreadable(str(error)) from error
         return
     compose = _COMPOSE.fullmatch(name) is not None
-    if not compose and not ("apiVersion" in text and "kind" in text):
+    if (not compose and not ("apiVersion" in text and "kind" in text)) or _TEMPLATE.search(text):
         return
     try:
         documents = read_yaml(text)
     except NotYaml as error:
         raise Unreadable(f"it is no plain YAML: {error}") from error
-    for document in documents:
+    objects = tuple(part for document in documents for part in _objects(document))
+    for document in objects:
         yield from ((kind, document) for kind in _yaml_kinds(document, compose))
+    if any(Kind.KUBERNETES in _yaml_kinds(document, compose) for document in objects):
+        yield Kind.MANIFESTS, objects
+
+
+def _objects(document: Value) -> Iterator[Value]:
+    """A list of objects is each of them."""
+    items = document.get("items")
+    if document.text("kind") == "List" and items is not None:
+        yield from items.items
+    else:
+        yield document
+
+
+def _python_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
+    if REQUIREMENTS.fullmatch(name):
+        yield Kind.REQUIREMENTS, read_requirements(name, text)
+    elif name == "pyproject.toml":
+        yield Kind.REQUIREMENTS, read_pyproject(text)
+    elif name in ENVIRONMENTS:
+        yield Kind.REQUIREMENTS, read_environment(name, text)
+    elif name == "setup.py":
+        yield Kind.REQUIREMENTS, read_setup(text)
+    elif name in LOCK_FILES:
+        yield Kind.LOCK, read_lock(name, text)
+    elif is_worth_reading(text) and _TEST_CODE.fullmatch(name.removesuffix(".py")) is None:
+        yield Kind.CODE, read_python(text)
 
 
 def _yaml_kinds(document: Value, compose: bool) -> Iterator[Kind]:

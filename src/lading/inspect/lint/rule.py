@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from functools import lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TypeVar
 
 from lading.inspect.lint.model import Severity, Spot
 
@@ -17,7 +20,10 @@ class Kind(Enum):
     COMPOSE = "compose file"
     KUBERNETES = "Kubernetes manifest"
     ARGO = "Argo workflow"
-    REQUIREMENTS = "requirements file"
+    MANIFESTS = "Kubernetes manifests"
+    REQUIREMENTS = "Python requirements"
+    LOCK = "Python lock"
+    CODE = "Python code"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +50,26 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str, title: str, kind: Kind, severity: Severity, source: str, *,
-    mends: bool = False, looks_around: bool = False,
+    id: str,
+    title: str,
+    kind: Kind,
+    severity: Severity,
+    source: str,
+    *,
+    mends: bool = False,
+    looks_around: bool = False,
 ) -> Callable[[Check], Check]:
     """Enter a function into the register."""
 
     def enter(check: Check) -> Check:
         RULES[id] = Rule(
-            id=id, title=title, kind=kind, severity=severity, mends=mends, source=source, check=check,
+            id=id,
+            title=title,
+            kind=kind,
+            severity=severity,
+            mends=mends,
+            source=source,
+            check=check,
             looks_around=looks_around,
         )
         return check
@@ -59,8 +77,11 @@ def rule(
     return enter
 
 
+@lru_cache(maxsize=1)
 def all_rules() -> dict[str, Rule]:
     """Every rule by its id."""
-    from lading.inspect.lint.rules import argo, compose, cuda, dockerfile, kubernetes, python  # noqa: F401 they register
+    from lading.inspect.lint import rules
 
+    for module in iter_modules(rules.__path__):
+        import_module(f"{rules.__name__}.{module.name}")  # each enters its rules
     return dict(sorted(RULES.items()))

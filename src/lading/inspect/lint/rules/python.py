@@ -1,14 +1,16 @@
-"""Rules about requirements files. Pure; a package with a marker may never meet the other, and is
-left alone.
+"""Rules about what a Python project asks for. Pure; a package with a marker may never meet the other, and
+is left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from lading.inspect.lint.model import Severity, Spot
+from lading.inspect.lint.dependencies import REQUIREMENTS, Dependencies
+from lading.inspect.lint.model import Edit, Severity, Spot
 from lading.inspect.lint.requirements_file import Entry
 from lading.inspect.lint.rule import Kind, rule
+from lading.inspect.lint.surroundings import Surroundings
 
 _SAME_FILES = (
     ("opencv-python", "opencv-python-headless"),
@@ -19,17 +21,23 @@ _SAME_FILES = (
 )
 _VISION_AFTER_TORCH = 15
 """torchvision 0.(N + 15) is built for torch 2.N, so far as both are known: 2.0 to 2.9."""
+_DEVELOPER_TOOLS = frozenset(
+    """
+    pytest pytest-cov pytest-xdist pytest-mock black ruff flake8 isort mypy pylint pre-commit tox nox ipdb
+    pyright autopep8 yapf coverage jupyterlab
+    """.split()  # noqa: SIM905
+)
 
 
-def _alone(entries: Sequence[Entry]) -> dict[str, Entry]:
-    return {entry.name: entry for entry in entries if entry.name and not entry.marker}
+def _alone(dependencies: Dependencies) -> dict[str, Entry]:
+    return {entry.name: entry for entry in dependencies.entries if entry.name and not entry.marker}
 
 
 @rule(
     "LDP004", "torch and torchvision or torchaudio that do not fit", Kind.REQUIREMENTS, Severity.ERROR,
-    "github.com/pytorch/vision and github.com/pytorch/audio: their tables of versions",
+    "github.com/pytorch/vision and github.com/pytorch/audio: their tables of versions", mends=True,
 )  # fmt: skip
-def torch_pair(entries: Sequence[Entry]) -> Iterator[Spot]:
+def torch_pair(dependencies: Dependencies) -> Iterator[Spot]:
     """Each torchvision and torchaudio is built for one torch and requires exactly that: pip finds no
     solution.
 
@@ -42,8 +50,10 @@ def torch_pair(entries: Sequence[Entry]) -> Iterator[Spot]:
 
         torch==2.6.0
         torchvision==0.21.0
+
+    The mend writes the version that belongs to torch's, in a requirements file without hashes.
     """
-    pins = _alone(entries)
+    pins = _alone(dependencies)
     torch = pins["torch"].release if "torch" in pins else None
     if torch is None or torch[0] != 2 or torch[1] > 9:
         return
@@ -54,14 +64,81 @@ def torch_pair(entries: Sequence[Entry]) -> Iterator[Spot]:
                 start=entry.start,
                 message=f"torch {torch[0]}.{torch[1]} needs {name} {wanted[0]}.{wanted[1]}.*: "
                 "pip finds no solution",
+                edits=_fitting(entry, wanted, pins["torch"].pin),
             )
+
+
+def _fitting(entry: Entry, wanted: tuple[int, int], torch: str) -> tuple[Edit, ...]:
+    """Both releases of a minor version count their patches alike; a local version goes along."""
+    if entry.pin_start is None or entry.hashed or torch.endswith("*") or entry.pin.endswith("*"):
+        return ()
+    public, plus, local = torch.partition("+")
+    parts = public.split(".")
+    if len(parts) != 3 or not parts[2].isdigit() or ("+" in entry.pin) != bool(plus):
+        return ()
+    text = f"{wanted[0]}.{wanted[1]}.{parts[2]}{plus}{local}"
+    return (Edit(start=entry.pin_start, end=entry.pin_start + len(entry.pin), text=text),)
+
+
+@rule(
+    "LDP005", "Frameworks that need different CUDA versions", Kind.REQUIREMENTS, Severity.ERROR,
+    "the packages' METADATA: which nvidia-* wheels they require",
+)  # fmt: skip
+def two_cudas(dependencies: Dependencies) -> Iterator[Spot]:
+    """Each framework brings the CUDA libraries it was built with. Two major versions in one process are two
+    cuBLAS and two cuDNN: gigabytes more, and crashes where they meet. Silent about torch from an index of
+    its own, whose CUDA the name does not say.
+
+    Bad:
+
+        torch==2.6.0
+        jax[cuda13]
+
+    Good:
+
+        torch==2.6.0
+        jax[cuda12]
+    """
+    found: dict[int, Entry] = {}
+    for entry in _alone(dependencies).values():
+        major = _cuda_major(entry, dependencies.has_index)
+        if major is not None:
+            found.setdefault(major, entry)
+    if len(found) > 1:
+        (low, one), (high, other) = sorted(found.items())[0], sorted(found.items())[-1]
+        later = max(one, other, key=lambda entry: entry.start)
+        yield Spot(
+            start=later.start,
+            message=f"{one.name} needs CUDA {low} and {other.name} needs CUDA {high}: take one",
+        )
+
+
+def _cuda_major(entry: Entry, other_index: bool) -> int | None:
+    from lading.lock.cuda import build_release, cuda_facts
+
+    for extra in entry.extras:
+        if entry.name == "jax" and extra.startswith("cuda") and extra[4:6].isdigit():
+            return int(extra[4:6])
+    for begin in ("cupy-cuda", "jax-cuda"):
+        digits = entry.name.removeprefix(begin)[:2]
+        if entry.name.startswith(begin) and digits.isdigit():
+            return int(digits)
+    if entry.name == "tensorflow" and "and-cuda" in entry.extras and entry.release is not None:
+        return {(2, 14): 11}.get(entry.release, 12) if (2, 14) <= entry.release <= (2, 20) else None
+    if entry.name != "torch" or not entry.pin:
+        return None
+    if "+" in entry.pin:
+        built = build_release(entry.pin)
+        return int(built.partition(".")[0]) if built is not None else None
+    default = None if other_index else cuda_facts().default_cuda(entry.pin)
+    return int(default.partition(".")[0]) if default is not None else None
 
 
 @rule(
     "LDP008", "A Git dependency without a commit or tag", Kind.REQUIREMENTS, Severity.WARNING,
     "pip's documentation on VCS support",
 )  # fmt: skip
-def moving_git(entries: Sequence[Entry]) -> Iterator[Spot]:
+def moving_git(dependencies: Dependencies) -> Iterator[Spot]:
     """Without a revision it is whatever the default branch holds on the day of the build.
 
     Bad:
@@ -72,7 +149,7 @@ def moving_git(entries: Sequence[Entry]) -> Iterator[Spot]:
 
         git+https://git.example/group/package.git@0123456789abcdef0123456789abcdef01234567
     """
-    for entry in entries:
+    for entry in dependencies.entries:
         if entry.url.startswith("git+") and "$" not in entry.url:
             path = entry.url.partition("#")[0].partition("://")[2].partition("/")[2]
             if path and "@" not in path:
@@ -85,7 +162,7 @@ def moving_git(entries: Sequence[Entry]) -> Iterator[Spot]:
     "LDP009", "Two packages with the same files", Kind.REQUIREMENTS, Severity.WARNING,
     "the packages' own pages: install only one of them",
 )  # fmt: skip
-def same_files(entries: Sequence[Entry]) -> Iterator[Spot]:
+def same_files(dependencies: Dependencies) -> Iterator[Spot]:
     """Both install the same module; which one wins depends on the order. With onnxruntime and
     onnxruntime-gpu the GPU may stay idle without a word.
 
@@ -98,10 +175,43 @@ def same_files(entries: Sequence[Entry]) -> Iterator[Spot]:
 
         onnxruntime-gpu
     """
-    found = _alone(entries)
+    found = _alone(dependencies)
     for one, other in _SAME_FILES:
         if one in found and other in found:
             later = max(found[one], found[other], key=lambda entry: entry.start)
             yield Spot(
                 start=later.start, message=f"{one} and {other} install the same module: keep one of them"
+            )
+
+
+@rule(
+    "LDP012", "Tools of developers where it runs", Kind.REQUIREMENTS, Severity.INFO,
+    "packaging.python.org: dependency groups", looks_around=True,
+)  # fmt: skip
+def developer_tools(dependencies: Dependencies, around: Surroundings) -> Iterator[Spot]:
+    """A test runner or formatter in the list that the image is made from is in every image, with all that it
+    needs itself. Said of lists that are for running; a group, or `requirements-dev.txt`, is the place.
+
+    Bad:
+
+        [project]
+        dependencies = ["torch", "pytest"]
+
+    Good:
+
+        [dependency-groups]
+        dev = ["pytest"]
+    """
+    others = [path for path in around.folder.listing.sizes if REQUIREMENTS.fullmatch(path)]
+    if not dependencies.runs or dependencies.name == "setup.py":
+        return
+    if len(dependencies.entries) and all(entry.name in _DEVELOPER_TOOLS for entry in dependencies.entries):
+        return  # a list of tools, whatever its name
+    if dependencies.is_requirements and dependencies.name != "requirements.txt" and len(others) > 1:
+        return  # one list of several: what it is for is not known
+    for entry in dependencies.entries:
+        if entry.name in _DEVELOPER_TOOLS:
+            yield Spot(
+                start=entry.start,
+                message=f"{entry.name} is for developers: it does not belong where this runs",
             )
