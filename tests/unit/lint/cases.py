@@ -21,26 +21,6 @@ def service(lines: str) -> str:
     return f"services:\n  a:\n    image: x:1\n{lines}"
 
 
-def pod(resources: str, volumes: str = "") -> str:
-    return (
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - name: a\n  "
-        "    image: a:1\n"
-        f"      resources:\n{resources}{volumes}"
-    )
-
-
-def argo(spec: str, kind: str = "Workflow") -> str:
-    return f"apiVersion: argoproj.io/v1alpha1\nkind: {kind}\nspec:\n{spec}"
-
-
-def sizes(requests: str | None, limits: str | None) -> str:
-    lines = ""
-    for name, value in (("requests", requests), ("limits", limits)):
-        if value is not None:
-            lines += f"        {name}:\n          nvidia.com/gpu: {value}\n"
-    return pod(lines or "        {}\n")
-
-
 IN = " " * 14
 DOCKERFILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "LDD001": (
@@ -267,97 +247,7 @@ COMPOSE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
 }
-GPU = "        requests: {nvidia.com/gpu: 1}\n"
-KUBERNETES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "LDK001": (
-        (sizes("1", None), pod(GPU + "        limits:\n          memory: 8Gi\n"), pod(GPU)),
-        (sizes("1", "1"), sizes(None, "1"), pod("        requests: {cpu: 1}\n")),
-    ),
-    "LDK002": (
-        (sizes("1", "2"), sizes("4", "1"), pod(GPU + "        limits: {nvidia.com/gpu: 3}\n")),
-        (sizes("1", "1"), sizes(None, "2"), sizes("1", '"1"')),
-    ),
-    "LDK003": (
-        (sizes(None, "0.5"), sizes(None, "500m"), sizes('"1.5"', '"1.5"')),
-        (sizes(None, "1"), sizes(None, '"2"'), sizes(None, "1000m"), sizes(None, "1.0")),
-    ),
-    "LDK006": (
-        tuple(
-            pod("        {}\n", f"  volumes:\n    - name: shm\n      emptyDir:{text}\n")
-            for text in (" {medium: Memory}", "\n        medium: Memory", ' {"medium": "Memory"}')
-        ),
-        tuple(
-            pod("        {}\n", f"  volumes:\n    - name: shm\n      emptyDir:{text}\n")
-            for text in (" {medium: Memory, sizeLimit: 1Gi}", " {}", "\n        sizeLimit: 1Gi")
-        ),
-    ),
-    "LDA001": (
-        (
-            argo("  entrypoint: train\n  templates:\n    - name: trian\n"),
-            argo("  templates:\n    - name: a\n      steps: [[{name: x, template: b}]]\n"),
-            argo(
-                "  onExit: clean\n  templates:\n    - name: a\n      dag: {tasks: [{name: x, template: a}]}\n"
-            ),
-        ),
-        (
-            argo("  entrypoint: train\n  templates:\n    - name: train\n"),
-            argo("  entrypoint: train\n  workflowTemplateRef: {name: other}\n"),
-            argo(
-                "  templates:\n    - name: a\n      steps: [[{name: x, templateRef: {name: o, "
-                "template: b}}]]\n"
-            ),
-            argo("  entrypoint: '{{workflow.parameters.e}}'\n  templates:\n    - name: a\n"),
-        ),
-    ),
-    "LDA005": (
-        (
-            argo("  templates:\n    - name: a\n      retryStrategy: {}\n"),
-            argo("  retryStrategy: {}\n  templates:\n    - name: a\n"),
-            argo("  templates:\n    - name: a\n      retryStrategy: {}\n", "WorkflowTemplate"),
-        ),
-        (
-            argo('  templates:\n    - name: a\n      retryStrategy: {limit: "3"}\n'),
-            argo("  templates:\n    - name: a\n      retryStrategy: {retryPolicy: Always}\n"),
-            argo("  retryStrategy:\n  templates:\n    - name: a\n"),
-            argo("  templates:\n    - name: a\n"),
-        ),
-    ),
-}
-GIT = "git+https://git.example/a/b.git"
-REQUIREMENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "LDP004": (
-        (
-            "torch==2.6.0\ntorchvision==0.20.1\n",
-            "torchaudio==2.5.0 # why\nnumpy\ntorch==2.6.0+cu124\n",
-            "torch==2.1.2 \\\n    --hash=sha256:0\ntorchvision==0.15.2\n",
-        ),
-        (
-            "torch==2.6.0\ntorchvision==0.21.0\ntorchaudio==2.6.0\n",
-            "torch>=2.6\ntorchvision==0.20.1\n",
-            "torch==1.13.1\ntorchvision==0.14.1\n",
-            "torch==2.6.0; sys_platform == 'linux'\ntorchvision==0.20.1\n",
-        ),
-    ),
-    "LDP008": (
-        (GIT + "\n", f"b @ {GIT}\n", f"-e {GIT}#egg=b\n"),
-        (f"{GIT}@v1\n", f"b @ {GIT}@0123456\n", "git+ssh://git@git.example/a/b@v2\n", f"# {GIT}\n"),
-    ),
-    "LDP009": (
-        (
-            "onnxruntime\nonnxruntime-gpu==1.22\n",
-            "opencv-python>=4\nOpenCV_Python_Headless\n",
-            "tensorflow==2.19\ntensorflow-cpu==2.19\n",
-        ),
-        (
-            "onnxruntime-gpu\n",
-            "onnxruntime; sys_platform == 'darwin'\nonnxruntime-gpu; sys_platform == 'linux'\n",
-            "opencv-python\n# opencv-python-headless\n",
-        ),
-    ),
-}
 CASES = {
     **{rule: ("Dockerfile", *cases) for rule, cases in DOCKERFILES.items()},
     **{rule: ("compose.yaml", *cases) for rule, cases in COMPOSE.items()},
-    **{rule: ("requirements.txt", *cases) for rule, cases in REQUIREMENTS.items()},
-    **{rule: ("job.yaml", *cases) for rule, cases in KUBERNETES.items()},
 }
