@@ -1,11 +1,9 @@
-"""`lading lint`: rules over Dockerfiles, compose files, Kubernetes and Argo manifests."""
+"""`lading lint`: rules over Dockerfiles, compose files, Kubernetes and Argo manifests, Python projects."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,8 @@ if TYPE_CHECKING:
     from lading.inspect.lint.model import Finding, Severity
 
 FORMATS = ("text", "sarif", "github")
-ABOUT = """Find what wastes GPUs, breaks builds or leaks credentials in Dockerfiles, compose files, manifests.
+_ROUNDS = 8
+ABOUT = """Find what wastes GPUs, breaks builds or leaks credentials in Dockerfiles, manifests and requirements.
 
 Only what is certain is said; where a value cannot be known the rule stays silent. A finding is taken back by
 a comment on its line or above it, with a reason: # lading: ignore LDD001 compiles kernels when it starts"""
@@ -71,7 +70,7 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(options: argparse.Namespace, session: Session) -> int:
     from lading.inspect.lint.engine import lint_files
-    from lading.inspect.lint.model import Severity
+    from lading.inspect.lint.settings import ProjectSettings
 
     if options.write_baseline and not options.baseline:
         raise UsageError(
@@ -79,9 +78,9 @@ def execute(options: argparse.Namespace, session: Session) -> int:
             hints=("lading lint --baseline lint.json --write-baseline",),
         )
     paths = [Path(path) for path in options.paths or ["."]]
-    written = _written()
-    overrides: dict[str, Severity] = {**written.severities, **dict(options.severity)}
-    report = lint_files(paths, overrides)
+    overrides: dict[str, Severity] = dict(options.severity)
+    projects = ProjectSettings()
+    report = lint_files(paths, overrides, projects)
     for path, reason in report.unread:
         session.printer.note(f"{path} was not read: {reason}")
     if options.write_baseline:
@@ -91,45 +90,14 @@ def execute(options: argparse.Namespace, session: Session) -> int:
         known = _baseline(Path(options.baseline))
         report.findings = [finding for finding in report.findings if finding.key not in known]
     if options.fix:
-        _fix(report, session, write=not options.dry_run)
-        if not options.dry_run:
-            report = lint_files(paths, overrides)
+        for _ in range(_ROUNDS):  # of two mends at one place the second waits for the next round
+            if not _fix(report, session, write=not options.dry_run) or options.dry_run:
+                break
+            report = lint_files(paths, overrides, projects)
             if options.baseline:
                 report.findings = [finding for finding in report.findings if finding.key not in known]
     _print(report.findings, options.format, session)
-    threshold = written.fail_on if options.fail_on is None else options.fail_on
-    return int(threshold is not Severity.OFF and any(f.severity >= threshold for f in report.findings))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Written:
-    """`[lint]` of the folder `lading lint` is called in."""
-
-    severities: Mapping[str, Severity]
-    fail_on: Severity
-
-
-def _written() -> _Written:
-    """Raises ConfigError. What else is wrong in the file is for the commands that use it."""
-    from datetime import date
-
-    from lading.inspect.lint.model import Severity
-    from lading.inspect.lint.rule import all_rules
-    from lading.project.config import read_written
-    from lading.project.report import Report as Problems
-    from lading.project.report import did_you_mean
-    from lading.project.settings import read_settings
-
-    problems = Problems()
-    written = read_written(Path.cwd(), problems)
-    lint = {"lint": written.document["lint"]} if "lint" in written.document else {}
-    settings = read_settings(lint, written.report, date.max).lint
-    for rule in settings.get("severity", {}):
-        if rule not in all_rules():
-            written.report(("lint", "severity", rule), "is no rule", did_you_mean(rule, all_rules()))
-    problems.stop_if_any()
-    severities = {rule: Severity.of(level) for rule, level in settings.get("severity", {}).items()}
-    return _Written(severities=severities, fail_on=Severity.of(settings.get("fail_on", "error")))
+    return int(report.fails(options.fail_on))
 
 
 def _print(findings: list[Finding], form: str, session: Session) -> None:
@@ -145,16 +113,20 @@ def _print(findings: list[Finding], form: str, session: Session) -> None:
             session.line(github(finding) if form == "github" else text)
 
 
-def _fix(report: Report, session: Session, *, write: bool) -> None:
+def _fix(report: Report, session: Session, *, write: bool) -> bool:
+    """Whether there was something to mend."""
     from lading.inspect.lint.fix import difference, mended
 
+    changed = False
     for path, before in report.texts.items():
         after = mended(before, (finding for finding in report.findings if finding.path == path))
         if after == before:
             continue
+        changed = True
         session.stderr.write(difference(path, before, after))
         if write:
             _write(Path(path), after)
+    return changed
 
 
 def _write(path: Path, text: str) -> None:

@@ -95,3 +95,34 @@ def test_the_project_says_which_levels_hold(
     assert (said.status, "lading.toml:2: lint.severity.LDD099" in said.stderr) == (1, True)
     Path("lading.toml").write_text('[lint]\nrun = "ruff check"\n')
     assert "error LDD009" in lading("lint").stdout, "a task may have the name"
+
+
+def test_each_file_has_the_levels_of_the_nearest_project(lading: Lading, tmp_path: Path) -> None:
+    for name, written in {
+        "a/lading.toml": '[lint]\nfail_on = "off"\n',
+        "a/b/pyproject.toml": '[tool.lading.lint]\nseverity = { LDD009 = "info" }\n',
+        "a/b/c/pyproject.toml": "[project]\nname = 'c'\nversion = '1'\n",
+        "a/b/d/pyproject.toml": "[broken",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(written)
+    for folder in ("a", "a/b", "a/b/c", "a/b/d"):
+        (tmp_path / folder / "Dockerfile").write_text(BAD)
+    said = lading("lint", str(tmp_path / "a"))
+    levels = [line.split(": ")[1].split()[0] for line in said.stdout.splitlines() if "LDD009" in line]
+    assert (said.status, sorted(levels)) == (0, ["error", "info", "info", "info"])
+    assert lading("lint", str(tmp_path / "a/Dockerfile"), "--fail-on", "error").status == 1
+    (tmp_path / "a/b/pyproject.toml").write_text('[tool.lading.lint]\nseverity = { LDD009 = "loud" }\n')
+    said = lading("lint", str(tmp_path / "a"))
+    assert (said.status, "a/b/pyproject.toml:2: lint.severity.LDD009" in said.stderr) == (1, True)
+
+
+def test_two_mends_at_one_place_are_both_made(lading: Lading, tmp_path: Path) -> None:
+    pod = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - name: a\n      image: a:1\n"
+    pod += "      securityContext: {readOnlyRootFilesystem: true}\n      env:\n"
+    pod += "        - {name: HF_HOME, value: /hf}\n        - {name: TRITON_CACHE_DIR, value: /triton}\n"
+    path = file(tmp_path, pod, "pod.yaml")
+    said = lading("lint", str(path), "--fix")
+    assert (said.status, said.stdout) == (0, "")
+    assert path.read_text().count("emptyDir") == path.read_text().count("mountPath") == 2
+    assert lading("lint", str(path), "--fix").stderr == ""

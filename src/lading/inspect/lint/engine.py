@@ -16,6 +16,7 @@ from lading.inspect.lint.documents import Unreadable, is_candidate, read_documen
 from lading.inspect.lint.ignores import is_ignored, read_ignores
 from lading.inspect.lint.model import Finding, Severity
 from lading.inspect.lint.rule import all_rules
+from lading.inspect.lint.settings import LintSettings, ProjectSettings
 from lading.inspect.lint.surroundings import Neighbourhood, Surroundings
 
 _SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "site-packages"})
@@ -32,6 +33,16 @@ class Report:
     unread: list[tuple[str, str]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     """Of the files with findings, as they were read."""
+    limits: dict[str, Severity] = field(default_factory=dict)
+    """Of the files with findings: from which level on their project fails."""
+
+    def fails(self, limit: Severity | None) -> bool:
+        """Whether a finding is as bad as `limit`, or as its own project's where that is None."""
+        for finding in self.findings:
+            held = self.limits.get(finding.path, Severity.ERROR) if limit is None else limit
+            if held is not Severity.OFF and finding.severity >= held:
+                return True
+        return False
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -49,8 +60,14 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
             raise UsageError(f"{path} is not there", hints=("lading lint .",))
 
 
-def lint_files(paths: Iterable[Path], severities: Mapping[str, Severity]) -> Report:
-    """Raises UsageError and OutsideError. `severities` override the rules' own."""
+def lint_files(
+    paths: Iterable[Path], severities: Mapping[str, Severity], projects: ProjectSettings | None = None
+) -> Report:
+    """`severities` override those of a file's project, which override the rules' own. `projects` None: no
+    project is asked.
+
+    Raises UsageError, OutsideError and ConfigError.
+    """
     report, neighbourhood = Report(), Neighbourhood()
     for path in dict.fromkeys(find_files(paths)):
         try:
@@ -66,13 +83,16 @@ def lint_files(paths: Iterable[Path], severities: Mapping[str, Severity]) -> Rep
         except OSError as error:
             raise OutsideError(f"{path} cannot be read: {error.strerror}", place=str(path)) from error
         try:
-            found = lint_text(str(path), text, severities, neighbourhood.of(path))
+            settings = LintSettings() if projects is None else projects.of(path)
+            levels = {**settings.severities, **severities}
+            found = lint_text(str(path), text, levels, neighbourhood.of(path))
         except Unreadable as error:
             report.unread.append((str(path), str(error)))
             continue
         if found:
             report.findings += found
             report.texts[str(path)] = text
+            report.limits[str(path)] = settings.fail_on
     return report
 
 
