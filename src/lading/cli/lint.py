@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "sarif", "github")
 _ROUNDS = 8
-ABOUT = """Find what wastes GPUs, breaks builds or leaks credentials in Dockerfiles, manifests and requirements.
+ABOUT = """Find what wastes GPUs, breaks builds or leaks credentials in Dockerfiles, manifests, requirements.
 
 Only what is certain is said; where a value cannot be known the rule stays silent. A finding is taken back by
 a comment on its line or above it, with a reason: # lading: ignore LDD001 compiles kernels when it starts"""

@@ -167,7 +167,10 @@ KUBERNETES: dict[str, tuple[tuple[Objects, ...], tuple[Objects, ...]]] = {
         (
             pod({}, volumes=[{"name": "a", "emptyDir": {"medium": "Memory"}}]),
             job({}, volumes=[{"name": "a", "emptyDir": {"medium": "Memory", "x": "y"}}]),
-            deployment({}, volumes=[{"name": "a", "emptyDir": {"medium": "Memory"}}]),
+            deployment(
+                {"resources": {"limits": {"memory": "8Gi"}}},
+                volumes=[{"name": "a", "emptyDir": {"medium": "Memory"}}],
+            ),
         ),
         tuple(
             pod({}, volumes=[{"name": "a", "emptyDir": folder}])

@@ -25,7 +25,7 @@ CATCH = [(rule, case) for rule, (caught, _) in CASES.items() for case in caught]
 LEAVE = [(rule, case) for rule, (_, left) in CASES.items() for case in left]
 MENDED = {
     "LDK001": {"limits", "nvidia.com/gpu"}, "LDK002": {"nvidia.com/gpu"}, "LDK005": {"volumes",
-     "volumeMounts"}, "LDK008": {"startupProbe"},
+     "volumeMounts"}, "LDK006": {"sizeLimit"}, "LDK008": {"startupProbe"},
     "LDK009": {"terminationGracePeriodSeconds"}, "LDK010": {"lifecycle"}, "LDK013": {"readOnly"},
     "LDK015": {"volumes", "volumeMounts"}, "LDK016": {"value"}, "LDA003": {"inputs", "parameters"},
      "LDA005": {"limit"},
@@ -131,6 +131,13 @@ def test_a_template_of_helm_is_passed_over(line: str) -> None:
         f"apiVersion: v1\nkind: Pod\nspec:\n  {line}\n  volumes: [{{name: a, emptyDir: {{medium: Memory}}}}]"
     )
     assert lint_text("templates/pod.yaml", text, {}) == []
+
+
+def test_what_argo_and_kserve_fill_in_is_no_template_of_helm() -> None:
+    text = STYLES["block"](KUBERNETES["LDK003"][0][0][0])
+    assert found(text + "status: ['{{.Name}}', '{{inputs.parameters.a}}', '{{=sprig.upper(item)}}']\n") == [
+        "LDK003"
+    ]
 
 
 def test_each_document_of_a_file_and_each_object_of_a_list_is_read() -> None:

@@ -29,10 +29,10 @@ _NOT_ONE = re.compile(
 )
 _COMPOSE = re.compile(r"(?:docker-)?compose(?:[.-][A-Za-z0-9_.-]+)?\.ya?ml", re.IGNORECASE)
 _TEMPLATE = re.compile(
-    r"\{\{-|-\}\}|\{%|\{\{\s*(?:[.$]|(?:if|else|end|range|with|include|define|template|block|toYaml|tpl|required|"
-    r"quote|default|printf|lookup|fail)\b)"
+    r"\{\{-|-\}\}|\{%|\{\{\s*(?:[.$](?:Values|Release|Chart|Capabilities)\b|\$?\w+\s*:=|"
+    r"(?:if|else|end|range|with|include|define|template|block|toYaml|tpl|required|lookup|fail)\b)"
 )
-"""Helm's and Jinja's. Argo's own `{{inputs.parameters.x}}` is none."""
+"""Helm's and Jinja's. Argo's own `{{inputs.parameters.x}}` and KServe's `{{.Name}}` are part of a manifest."""
 _TEST_CODE = re.compile(r"test_.+|.+_test|conftest|noxfile|setup")
 _ARGO = frozenset({"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"})
 
@@ -69,7 +69,7 @@ def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
             raise Unreadable(str(error)) from error
         return
     compose = _COMPOSE.fullmatch(name) is not None
-    if (not compose and not ("apiVersion" in text and "kind" in text)) or _TEMPLATE.search(text):
+    if not compose and (not ("apiVersion" in text and "kind" in text) or _TEMPLATE.search(text)):
         return
     try:
         documents = read_yaml(text)

@@ -22,6 +22,10 @@ _APPS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"})
 _TRAINING_KINDS = frozenset(
     {"PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob", "MXJob", "TrainJob"}
 )
+_MERGED = frozenset(
+    {"ServingRuntime", "ClusterServingRuntime", "LLMInferenceService", "LLMInferenceServiceConfig"}
+)
+"""KServe puts two of these together into one pod."""
 _LOOPS = frozenset({"while", "until", "for", "if"})
 
 
@@ -165,7 +169,9 @@ class Pod:
 
     @property
     def whole(self) -> bool:
-        """False for a patch: what is absent may stand in the object that it patches."""
+        """False for a patch or a template: what is absent may stand in the object that it goes into."""
+        if self.kind in _MERGED:
+            return False
         if self.kind in _APPS:
             return self.owner.get("selector") is not None
         if self.kind in {"Job", "CronJob"}:
@@ -245,7 +251,7 @@ def _pod(value: Value, document: Value, kind: str, owner: Value) -> Pod | None:
         spec=value,
         containers=made,
         init_containers=first,
-        role=Role.SERVE if kind in {"ServingRuntime", "ClusterServingRuntime"} else None,
+        role=Role.SERVE if kind in _MERGED else None,
     )
 
 

@@ -63,7 +63,10 @@ def add_to_list(owner: Value, key: str, value: object) -> Edit | None:
 
 
 def replace_scalar(scalar: Value, text: str) -> Edit | None:
-    """Another text for a plain scalar."""
-    if scalar.shared or scalar.quoted or not isinstance(scalar.data, str):
+    """Another text for a scalar on one line, inside the quotes that it has."""
+    if scalar.shared or not isinstance(scalar.data, str):
         return None
-    return Edit(start=scalar.start, end=scalar.start + len(scalar.data), text=text)
+    if scalar.end - scalar.start != len(scalar.data) + 2 * scalar.quoted:
+        return None  # a block, or something escaped
+    start = scalar.start + scalar.quoted
+    return Edit(start=start, end=start + len(scalar.data), text=text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lading.inspect.lint.model import Edit, Severity, Spot
+from lading.inspect.lint.model import Severity, Spot
 from lading.inspect.lint.pods import Container, Pod, all_containers, pods_of
 from lading.inspect.lint.roles import Role, plain_image
 from lading.inspect.lint.rule import Kind, rule
@@ -277,12 +277,11 @@ def too_many_threads(document: Value) -> Iterator[Spot]:
             if processors is None or threads is None or not threads.data.isdigit():
                 continue
             if int(threads.data) > processors:
-                begin = threads.start + threads.quoted
-                edit = Edit(start=begin, end=begin + len(threads.data), text=str(processors))
+                edit = replace_scalar(threads, str(processors))
                 message = (
                     f"{name}={threads.data} with a CPU limit of {container.limit('cpu')}: they wait for quota"
                 )
-                yield Spot(start=threads.start, message=message, edits=() if threads.shared else (edit,))
+                yield Spot(start=threads.start, message=message, edits=(edit,) if edit is not None else ())
 
 
 def whole_processors(limit: str) -> int | None:

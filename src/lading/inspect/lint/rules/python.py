@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lading.inspect.lint.dependencies import REQUIREMENTS, Dependencies
+from lading.inspect.lint.dependencies import Dependencies
 from lading.inspect.lint.model import Edit, Severity, Spot
 from lading.inspect.lint.requirements_file import Entry
 from lading.inspect.lint.rule import Kind, rule
-from lading.inspect.lint.surroundings import Surroundings
 
 _SAME_FILES = (
     ("opencv-python", "opencv-python-headless"),
@@ -21,12 +20,6 @@ _SAME_FILES = (
 )
 _VISION_AFTER_TORCH = 15
 """torchvision 0.(N + 15) is built for torch 2.N, so far as both are known: 2.0 to 2.9."""
-_DEVELOPER_TOOLS = frozenset(
-    """
-    pytest pytest-cov pytest-xdist pytest-mock black ruff flake8 isort mypy pylint pre-commit tox nox ipdb
-    pyright autopep8 yapf coverage jupyterlab
-    """.split()  # noqa: SIM905
-)
 
 
 def _alone(dependencies: Dependencies) -> dict[str, Entry]:
@@ -181,37 +174,4 @@ def same_files(dependencies: Dependencies) -> Iterator[Spot]:
             later = max(found[one], found[other], key=lambda entry: entry.start)
             yield Spot(
                 start=later.start, message=f"{one} and {other} install the same module: keep one of them"
-            )
-
-
-@rule(
-    "LDP012", "Tools of developers where it runs", Kind.REQUIREMENTS, Severity.INFO,
-    "packaging.python.org: dependency groups", looks_around=True,
-)  # fmt: skip
-def developer_tools(dependencies: Dependencies, around: Surroundings) -> Iterator[Spot]:
-    """A test runner or formatter in the list that the image is made from is in every image, with all that it
-    needs itself. Said of lists that are for running; a group, or `requirements-dev.txt`, is the place.
-
-    Bad:
-
-        [project]
-        dependencies = ["torch", "pytest"]
-
-    Good:
-
-        [dependency-groups]
-        dev = ["pytest"]
-    """
-    others = [path for path in around.folder.listing.sizes if REQUIREMENTS.fullmatch(path)]
-    if not dependencies.runs or dependencies.name == "setup.py":
-        return
-    if len(dependencies.entries) and all(entry.name in _DEVELOPER_TOOLS for entry in dependencies.entries):
-        return  # a list of tools, whatever its name
-    if dependencies.is_requirements and dependencies.name != "requirements.txt" and len(others) > 1:
-        return  # one list of several: what it is for is not known
-    for entry in dependencies.entries:
-        if entry.name in _DEVELOPER_TOOLS:
-            yield Spot(
-                start=entry.start,
-                message=f"{entry.name} is for developers: it does not belong where this runs",
             )

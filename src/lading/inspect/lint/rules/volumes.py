@@ -91,7 +91,7 @@ def _with_shared_memory(pod: Pod, container: Container) -> tuple[Edit, ...]:
 
 @rule(
     "LDK006", "A memory volume without a size limit", Kind.KUBERNETES, Severity.WARNING,
-    f"{_VOLUMES}/#emptydir",
+    f"{_VOLUMES}/#emptydir", mends=True,
 )  # fmt: skip
 def memory_volume(document: Value) -> Iterator[Spot]:
     """`medium: Memory` counts against the containers' memory limits, and without `sizeLimit` it can
@@ -104,15 +104,26 @@ def memory_volume(document: Value) -> Iterator[Spot]:
     Good:
 
         emptyDir: {medium: Memory, sizeLimit: 8Gi}
+
+    The mend writes the memory limit of the pod's one container, which is where it ends today.
     """
+    limits = {
+        found.start: pod.containers[0].limit("memory")
+        for pod in pods_of(document)
+        if len(pod.containers) == 1 and not pod.init_containers
+        if (found := pod.spec.get("volumes")) is not None
+    }
     for value in document.walk():
         volumes = value.get("volumes")
         for volume in volumes.items if volumes is not None else ():
             folder = volume.get("emptyDir")
             if folder is not None and folder.text("medium") == "Memory" and "sizeLimit" not in folder.members:
+                limit = limits.get(volumes.start) if volumes is not None else None
+                edit = add_member(folder, "sizeLimit", limit) if limit is not None else None
                 yield Spot(
                     start=folder.start,
                     message="a volume in memory without `sizeLimit` grows until the pod is killed",
+                    edits=(edit,) if edit is not None else (),
                 )
 
 
