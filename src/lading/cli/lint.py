@@ -104,7 +104,7 @@ def _print(findings: list[Finding], form: str, session: Session) -> None:
     from lading.inspect.lint.output import as_json, github, sarif
 
     if form == "sarif":
-        session.document(sarif(findings))
+        session.document(sarif(findings, Path.cwd()))
     elif session.as_json:
         session.document({"type": "lint", "findings": [as_json(finding) for finding in findings]})
     else:

@@ -32,7 +32,7 @@ _TEMPLATE = re.compile(
     r"\{\{-|-\}\}|\{%|\{\{\s*(?:[.$](?:Values|Release|Chart|Capabilities)\b|\$?\w+\s*:=|"
     r"(?:if|else|end|range|with|include|define|template|block|toYaml|tpl|required|lookup|fail)\b)"
 )
-"""Helm's and Jinja's. Argo's own `{{inputs.parameters.x}}` and KServe's `{{.Name}}` are part of a manifest."""
+"""Helm's and Jinja's. Argo's `{{inputs.parameters.x}}` and KServe's `{{.Name}}` are part of a manifest."""
 _TEST_CODE = re.compile(r"test_.+|.+_test|conftest|noxfile|setup")
 _ARGO = frozenset({"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"})
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from inspect import cleandoc
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from lading import __version__
 from lading.inspect.lint.model import Finding, Severity
-from lading.inspect.lint.rule import all_rules
+from lading.inspect.lint.rule import Rule, all_rules
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -28,30 +30,37 @@ def as_json(finding: Finding) -> dict[str, object]:
     }
 
 
-def sarif(findings: Iterable[Finding]) -> dict[str, Any]:
-    """One run, with the rules that found something."""
+def sarif(findings: Iterable[Finding], base: PurePath) -> dict[str, Any]:
+    """One run, with the rules that found something. Paths are told from `base`, the folder of the call."""
     found = list(findings)
     used = sorted({finding.rule for finding in found})
     rules = all_rules()
-    described = [
-        {"id": id, **({"shortDescription": {"text": rules[id].title}} if id in rules else {})} for id in used
-    ]
+    described = [_described(rules[id]) if id in rules else {"id": id} for id in used]
     return {
         "$schema": _SCHEMA,
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "lading", "rules": described}},
+                "tool": {"driver": {"name": "lading", "version": __version__, "rules": described}},
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(finding, used.index(finding.rule)) for finding in found],
+                "results": [_result(finding, used.index(finding.rule), base) for finding in found],
             }
         ],
     }
 
 
-def _result(finding: Finding, index: int) -> dict[str, Any]:
+def _described(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "shortDescription": {"text": rule.title},
+        "help": {"text": cleandoc(rule.page)},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+    }
+
+
+def _result(finding: Finding, index: int, base: PurePath) -> dict[str, Any]:
     region = {"startLine": finding.line, "startColumn": finding.column}
-    uri = quote(PurePath(finding.path).as_posix())
+    uri = _uri(PurePath(finding.path), base)
     return {
         "ruleId": finding.rule,
         "ruleIndex": index,
@@ -60,6 +69,13 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}],
         "partialFingerprints": {"finding/v1": sha256(finding.key.encode()).hexdigest()},
     }
+
+
+def _uri(path: PurePath, base: PurePath) -> str:
+    """Relative where it can be: code scanning knows files from the repository's root."""
+    if path.is_relative_to(base):
+        path = path.relative_to(base)
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
 
 
 def github(finding: Finding) -> str:

@@ -50,7 +50,8 @@ _BRINGS = {
     "uvicorn": "click",
     "xgboost": "numpy scipy",
     "torch": "", "numpy": "", "pillow": "", "pyyaml": "", "requests": "", "tqdm": "", "joblib": "",
-    "click": "", "pydantic": "", "rich": "", "httpx": "", "gunicorn": "", "safetensors": "", "pyarrow": "", "polars": "",
+    "click": "", "pydantic": "", "rich": "", "httpx": "", "gunicorn": "", "safetensors": "", "pyarrow": "",
+    "polars": "",
 }  # fmt: skip
 """What each requires, directly, extras left out; what has an empty text requires none of these."""
 _MODULES = {
