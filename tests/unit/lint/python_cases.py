@@ -161,6 +161,7 @@ PYTHON: dict[str, tuple[tuple[Folder, ...], tuple[Folder, ...]]] = {
         (
             project("", NEWER, Dockerfile=IMAGE.replace("3.11", "3.12")),
             project("", NEWER, Dockerfile="FROM python:3.11\nRUN pip install -r requirements.txt\n"),
+            project("", NEWER, Dockerfile="FROM python:3.11\nCOPY sub .\nRUN pip install .\n"),
             project("", 'requires-python = ">=3.11.4"\n', Dockerfile=IMAGE),
             project("", NEWER, Dockerfile=IMAGE.replace("python:3.11", "acme/python:3.11")),
             project("", "", Dockerfile=IMAGE),

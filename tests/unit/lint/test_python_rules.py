@@ -64,6 +64,12 @@ def test_a_lock_above_counts_as_far_as_the_repository(tmp_path: Path) -> None:
     assert [finding.rule for finding in lint_files([member], {}).findings] == ["LDP001"]
 
 
+@pytest.mark.parametrize("folder", ["docs", "tests"])
+def test_what_lies_in_a_folder_for_developers_needs_no_lock(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    assert lint({"requirements.txt": "torch\npytest==8.0\n"}, tmp_path / folder) == []
+
+
 def test_a_place_in_code_counts_characters(tmp_path: Path) -> None:
     text = "import torch\né = 'é'; torch.load(é, weights_only=False)\n"
     (finding,) = lint({"app.py": text}, tmp_path)

@@ -64,6 +64,11 @@ def roles_of_name(name: str) -> frozenset[Role]:
     return frozenset(role for role, known in _NAMES.items() if words & known)
 
 
+def is_for_developers(folder: str) -> bool:
+    """Whether a folder's whole name says it: `docs`, `tests`, `ci`."""
+    return folder.lower() in _NAMES[Role.DEV]
+
+
 def role_of_command(words: Sequence[str]) -> Role | None:
     """Of one command: the program, or what Python is to run."""
     words = list(words)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from lading.inspect.lint.dependencies import REQUIREMENTS, Dependencies, Unparsable, read_requirements
 from lading.inspect.lint.model import Severity, Spot
 from lading.inspect.lint.python_code import read_python
-from lading.inspect.lint.roles import Role, roles_of_name
+from lading.inspect.lint.roles import Role, is_for_developers, roles_of_name
 from lading.inspect.lint.rule import Kind, rule
 from lading.inspect.lint.surroundings import Folder, Surroundings
 
@@ -89,7 +89,10 @@ def unlike_the_code(dependencies: Dependencies, around: Surroundings) -> Iterato
         dev = ["pytest"]
     """
     others = [path for path in around.folder.listing.sizes if REQUIREMENTS.fullmatch(path)]
-    if not dependencies.runs or dependencies.name == "setup.py" or not dependencies.entries:
+    path = around.folder.path
+    if not dependencies.runs or (path is not None and is_for_developers(path.absolute().name)):
+        return
+    if dependencies.name == "setup.py" or not dependencies.entries:
         return
     if all(entry.name in _DEVELOPER_TOOLS for entry in dependencies.entries):
         return  # a list of tools, whatever its name

@@ -13,6 +13,7 @@ from lading.inspect.lint.locks import LOCK_FILES, LockFile, read_lock
 from lading.inspect.lint.model import Severity, Spot
 from lading.inspect.lint.python_code import is_worth_reading, read_python
 from lading.inspect.lint.requirements_file import Entry, normalized
+from lading.inspect.lint.roles import is_for_developers
 from lading.inspect.lint.rule import Kind, rule
 from lading.inspect.lint.rules.code import loads_a_download
 from lading.inspect.lint.rules.scripts import final_stage, image_name, pip_arguments, run_commands
@@ -52,6 +53,12 @@ def _is_locked(folder: Folder | None) -> bool:
     return found
 
 
+def _runs(dependencies: Dependencies, around: Surroundings) -> bool:
+    """Whether the list, by its own name and its folder's, is for running."""
+    path = around.folder.path
+    return dependencies.runs and (path is None or not is_for_developers(path.absolute().name))
+
+
 def _loose(dependencies: Dependencies) -> list[Entry]:
     return [entry for entry in dependencies.entries if entry.name and not entry.is_exact]
 
@@ -75,7 +82,7 @@ def unlocked(dependencies: Dependencies, around: Surroundings) -> Iterator[Spot]
     `lading lock` or `uv lock` writes all of it down, with hashes.
     """
     loose, folder = _loose(dependencies), around.folder
-    if not loose or not dependencies.runs or dependencies.includes_others or _is_locked(folder):
+    if not loose or not _runs(dependencies, around) or dependencies.includes_others or _is_locked(folder):
         return
     if dependencies.is_requirements:
         told = not _is_library(folder) and not folder.has("pyproject.toml")
@@ -109,7 +116,7 @@ def unhashed(dependencies: Dependencies, around: Surroundings) -> Iterator[Spot]
 
     `uv pip compile --generate-hashes` or `lading lock` writes them.
     """
-    if not dependencies.is_requirements or not dependencies.runs or _is_locked(around.folder):
+    if not dependencies.is_requirements or not _runs(dependencies, around) or _is_locked(around.folder):
         return
     named = [entry for entry in dependencies.entries if entry.name and not entry.url]
     bare = [entry for entry in named if not entry.hashed]
@@ -265,6 +272,9 @@ def _pythons(folder: Folder) -> Iterator[tuple[str, str]]:
     numbers = tag.partition("-")[0]
     if repository != "python" or numbers.count(".") not in {1, 2} or not numbers.replace(".", "").isdigit():
         return
+    copied = {word.value for entry in stage.all("COPY", "ADD") for word in entry.words[:-1]}
+    if not copied & {".", "./", "pyproject.toml", "./pyproject.toml"}:
+        return  # another project is installed there
     for run in run_commands(stage):
         begin = pip_arguments(run.values)
         if begin is not None and any(
