@@ -1,0 +1,5 @@
+import matplotlib.pyplot as plt
+import pandas as pd
+
+pd.read_csv("metrics.csv").plot()
+plt.savefig("metrics.png")
