@@ -82,6 +82,8 @@ PYTHON: dict[str, tuple[tuple[Folder, ...], tuple[Folder, ...]]] = {
             requirements("torch>=2.6\n"),
             requirements("torch==2.6.0\n", uv_lock=EMPTY),
             requirements("pytest==8.0\n", "requirements-test.txt"),
+            requirements(f"torch==2.6.0\n{GIT}@v1\n"),
+            requirements("torch==2.6.0\n./vendor/a\n"),
         ),
     ),
     "LDP003": (

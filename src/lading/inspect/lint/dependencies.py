@@ -39,6 +39,7 @@ class Dependencies:
     entries: tuple[Entry, ...]
     also: frozenset[str] = frozenset()
     includes_others: bool = False
+    """Whether other files or folders bring more."""
     has_index: bool = False
     """Whether packages may come from elsewhere than the default index, such as torch's own."""
     purpose: frozenset[Role] = frozenset()
@@ -68,10 +69,12 @@ class Dependencies:
 def read_requirements(name: str, text: str) -> Dependencies:
     lines = tuple(read_lines(text))
     options = [line.text for line in lines if line.is_option]
+    entries = tuple(read_entries(lines, text))
+    is_whole = len(entries) == len(lines) - len(options)  # a path is no entry
     return Dependencies(
         name=name,
-        entries=tuple(read_entries(lines, text)),
-        includes_others=any(option.startswith(_INCLUDES) for option in options),
+        entries=entries,
+        includes_others=not is_whole or any(option.startswith(_INCLUDES) for option in options),
         has_index=any(option.startswith(_INDEX_OPTIONS) for option in options),
         purpose=roles_of_name(name),
     )

@@ -104,7 +104,8 @@ def unlocked(dependencies: Dependencies, around: Surroundings) -> Iterator[Spot]
 @rule("LDP002", "Versions without hashes", Kind.REQUIREMENTS, Severity.WARNING, _PIP, looks_around=True)
 def unhashed(dependencies: Dependencies, around: Surroundings) -> Iterator[Spot]:
     """A version is a name: whoever controls an index or the way to it chooses the file. With a hash on one
-    line pip asks for one on every line, and refuses the file otherwise.
+    line pip asks for one on every line, and refuses the file otherwise. A file with a Git address or a path
+    cannot have any, and is left alone.
 
     Bad:
 
@@ -118,8 +119,10 @@ def unhashed(dependencies: Dependencies, around: Surroundings) -> Iterator[Spot]
     """
     if not dependencies.is_requirements or not _runs(dependencies, around) or _is_locked(around.folder):
         return
-    named = [entry for entry in dependencies.entries if entry.name and not entry.url]
+    named = dependencies.entries
     bare = [entry for entry in named if not entry.hashed]
+    if any(entry.url for entry in named):
+        return
     if not bare or _loose(dependencies) or dependencies.includes_others or _is_library(around.folder):
         return
     if len(bare) < len(named):
