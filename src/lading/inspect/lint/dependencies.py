@@ -87,11 +87,11 @@ def read_pyproject(text: str) -> Dependencies:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Unparsable(f"it is no TOML: {error}") from error
     place = _Offsets(text)
-    project = _table(document, "project")
+    project = table(document, "project")
     entries = list(_listed(project.get("dependencies"), ("project", "dependencies"), place))
-    poetry = _table(document, "tool", "poetry", "dependencies")
+    poetry = table(document, "tool", "poetry", "dependencies")
     entries += _of_poetry(poetry, place)
-    uv = _table(document, "tool", "uv")
+    uv = table(document, "tool", "uv")
     keys: dict[str, KeyPath] = {
         "requires-python": ("project", "requires-python"),
         "dependencies": ("project", "dependencies")
@@ -103,7 +103,7 @@ def read_pyproject(text: str) -> Dependencies:
         entries=tuple(entries),
         also=frozenset(_also(document)),
         has_index=bool(uv.keys() & {"index", "index-url", "extra-index-url", "find-links", "sources"})
-        or bool(_table(document, "tool", "poetry").get("source")),
+        or bool(table(document, "tool", "poetry").get("source")),
         document=document,
         places={key: place(path) for key, path in keys.items()},
     )
@@ -123,7 +123,8 @@ class _Offsets:
         return start + len(line) - len(line.lstrip())
 
 
-def _table(document: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+def table(document: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """The table at `path`; an empty one where there is none."""
     found: Any = document
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
@@ -136,9 +137,9 @@ def _listed(value: object, path: KeyPath, place: _Offsets) -> Iterator[Entry]:
             yield entry
 
 
-def _of_poetry(table: Mapping[str, Any], place: _Offsets) -> Iterator[Entry]:
+def _of_poetry(written: Mapping[str, Any], place: _Offsets) -> Iterator[Entry]:
     """Names, and exact pins; a caret or a table says more than is asked here."""
-    for name, value in table.items():
+    for name, value in written.items():
         if name == "python":
             continue
         start = place(("tool", "poetry", "dependencies", name))
@@ -167,18 +168,18 @@ def _of_poetry(table: Mapping[str, Any], place: _Offsets) -> Iterator[Entry]:
 
 def _also(document: Mapping[str, Any]) -> Iterator[str]:
     """Names in extras, groups and what builds."""
-    lists: list[object] = [_table(document, "build-system").get("requires")]
-    lists += _table(document, "project", "optional-dependencies").values()
-    lists += _table(document, "dependency-groups").values()
-    lists.append(_table(document, "tool", "uv").get("dev-dependencies"))
+    lists: list[object] = [table(document, "build-system").get("requires")]
+    lists += table(document, "project", "optional-dependencies").values()
+    lists += table(document, "dependency-groups").values()
+    lists.append(table(document, "tool", "uv").get("dev-dependencies"))
     for written in lists:
         for one in written if isinstance(written, list) else ():
             if isinstance(one, str) and (entry := entry_of(one, 0)) is not None:
                 yield entry.name
-    groups = _table(document, "tool", "poetry", "group").values()
-    tables = [_table(group, "dependencies") for group in groups if isinstance(group, dict)]
-    for table in (*tables, _table(document, "tool", "poetry", "dev-dependencies")):
-        yield from (entry.name for name in table if (entry := entry_of(name, 0)) is not None)
+    groups = table(document, "tool", "poetry", "group").values()
+    tables = [table(group, "dependencies") for group in groups if isinstance(group, dict)]
+    for listed in (*tables, table(document, "tool", "poetry", "dev-dependencies")):
+        yield from (entry.name for name in listed if (entry := entry_of(name, 0)) is not None)
 
 
 def read_environment(name: str, text: str) -> Dependencies:

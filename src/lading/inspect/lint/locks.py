@@ -111,8 +111,8 @@ def _files(one: Mapping[str, Any]) -> Iterator[str]:
         return
     if isinstance(source, dict) and not {"registry", "type"} & source.keys():
         return
-    archives = [one.get("sdist"), *(one.get("wheels") or ()), *(one.get("files") or ())]
-    for archive in archives:
+    lists = [part for part in (one.get("wheels"), one.get("files")) if isinstance(part, list)]
+    for archive in [one.get("sdist"), *(archive for part in lists for archive in part)]:
         if isinstance(archive, dict):
             place = (
                 archive.get("file") or archive.get("name") or archive.get("url") or archive.get("path") or ""
@@ -137,7 +137,7 @@ def _python_fits(interpreter: str, abi: str, oldest: tuple[int, int] | None) -> 
     if oldest is None or abi == "abi3" or not interpreter.startswith("cp"):
         return not interpreter.startswith("py2") or oldest is None
     digits = interpreter.removeprefix("cp")
-    return not digits.isdigit() or (int(digits[0]), int(digits[1:] or 0)) >= oldest
+    return not digits.isdecimal() or (int(digits[0]), int(digits[1:] or 0)) >= oldest
 
 
 def _oldest(document: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -150,6 +150,8 @@ def _oldest(document: Mapping[str, Any]) -> tuple[int, int] | None:
         return None
     lowest = [one.version.split(".") for one in specifiers if one.operator in {">=", "==", "~="}]
     found = [
-        (int(one[0]), int(one[1])) for one in lowest if len(one) > 1 and one[0].isdigit() and one[1].isdigit()
+        (int(one[0]), int(one[1]))
+        for one in lowest
+        if len(one) > 1 and one[0].isdecimal() and one[1].isdecimal()
     ]
     return max(found, default=None)

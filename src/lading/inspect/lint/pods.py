@@ -126,7 +126,7 @@ class Container:
     def gpus(self) -> int:
         """How many whole NVIDIA GPUs; 0 where it is not said here."""
         amount = self.limit("nvidia.com/gpu") or ""
-        return int(amount) if amount.isdigit() else 0
+        return int(amount) if amount.isdecimal() else 0
 
     @cached_property
     def mounts(self) -> tuple[tuple[str, str, Value], ...]:

@@ -274,7 +274,7 @@ def too_many_threads(document: Value) -> Iterator[Spot]:
         processors = whole_processors(container.limit("cpu") or "")
         for name in _THREADS:
             threads = container.environment.get(name)
-            if processors is None or threads is None or not threads.data.isdigit():
+            if processors is None or threads is None or not threads.data.isdecimal():
                 continue
             if int(threads.data) > processors:
                 edit = replace_scalar(threads, str(processors))

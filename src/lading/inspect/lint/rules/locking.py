@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from lading.inspect.lint.dependencies import REQUIREMENTS, Dependencies, Unparsable
+from lading.inspect.lint.dependencies import REQUIREMENTS, Dependencies, Unparsable, table
 from lading.inspect.lint.dockerfile import NotADockerfile, read_dockerfile
 from lading.inspect.lint.locks import LOCK_FILES, LockFile, read_lock
 from lading.inspect.lint.model import Severity, Spot
@@ -88,8 +87,8 @@ def unlocked(dependencies: Dependencies, around: Surroundings) -> Iterator[Spot]
         told = not _is_library(folder) and not folder.has("pyproject.toml")
     elif dependencies.is_pyproject:
         pinned = any(REQUIREMENTS.fullmatch(path) for path in folder.listing.sizes)
-        library = "build-system" in dependencies.document and "lading" not in dependencies.document.get(
-            "tool", {}
+        library = "build-system" in dependencies.document and "lading" not in table(
+            dependencies.document, "tool"
         )
         told = any(folder.has(name) for name in _APPLICATION) and not pinned and not library
     else:
@@ -182,14 +181,16 @@ def _missing(entry: Entry, lock: LockFile, dependencies: Dependencies) -> str | 
 
 def _required(lock: LockFile, dependencies: Dependencies) -> Mapping[str, str]:
     """What uv.lock says the project asked for: the range of packages with one entry and no marker."""
-    project = dependencies.document.get("project")
-    own = normalized(str(project.get("name", ""))) if isinstance(project, dict) else ""
+    own = normalized(str(table(dependencies.document, "project").get("name", "")))
     found: dict[str, list[str]] = {}
-    for package in lock.document.get("package", ()) if lock.name == "uv.lock" else ():
-        if normalized(str(package.get("name", ""))) != own or "metadata" not in package:
+    packages = lock.document.get("package") if lock.name == "uv.lock" else None
+    for package in packages if isinstance(packages, list) else ():
+        if not isinstance(package, dict) or normalized(str(package.get("name", ""))) != own:
             continue
-        listed: list[dict[str, Any]] = package["metadata"].get("requires-dist", [])
-        for one in listed:
+        listed = table(package, "metadata").get("requires-dist")
+        for one in listed if isinstance(listed, list) else ():
+            if not isinstance(one, dict):
+                continue
             plain = one.keys() <= {"name", "specifier", "extras"}
             found.setdefault(normalized(str(one.get("name"))), []).append(
                 str(one.get("specifier", "")) if plain else "?"
@@ -240,8 +241,7 @@ def refused_python(dependencies: Dependencies, around: Surroundings) -> Iterator
 
         requires-python = ">=3.11"
     """
-    project = dependencies.document.get("project")
-    written = project.get("requires-python") if isinstance(project, dict) else None
+    written = table(dependencies.document, "project").get("requires-python")
     if not dependencies.is_pyproject or not isinstance(written, str):
         return
     try:
@@ -260,7 +260,7 @@ def refused_python(dependencies: Dependencies, around: Surroundings) -> Iterator
 
 def _pythons(folder: Folder) -> Iterator[tuple[str, str]]:
     pinned = (folder.read(".python-version") or "").strip()
-    if all(part.isdigit() for part in pinned.split(".")) and pinned.count(".") in {1, 2}:
+    if all(part.isdecimal() for part in pinned.split(".")) and pinned.count(".") in {1, 2}:
         yield pinned, ".python-version"
     text = folder.read("Dockerfile")
     if text is None:
@@ -273,7 +273,7 @@ def _pythons(folder: Folder) -> Iterator[tuple[str, str]]:
     base = document.base(stage)
     repository, tag = image_name(base) if base is not None else ("", "")
     numbers = tag.partition("-")[0]
-    if repository != "python" or numbers.count(".") not in {1, 2} or not numbers.replace(".", "").isdigit():
+    if repository != "python" or numbers.count(".") not in {1, 2} or not numbers.replace(".", "").isdecimal():
         return
     copied = {word.value for entry in stage.all("COPY", "ADD") for word in entry.words[:-1]}
     if not copied & {".", "./", "pyproject.toml", "./pyproject.toml"}:

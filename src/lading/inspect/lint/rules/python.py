@@ -67,7 +67,7 @@ def _fitting(entry: Entry, wanted: tuple[int, int], torch: str) -> tuple[Edit, .
         return ()
     public, plus, local = torch.partition("+")
     parts = public.split(".")
-    if len(parts) != 3 or not parts[2].isdigit() or ("+" in entry.pin) != bool(plus):
+    if len(parts) != 3 or not parts[2].isdecimal() or ("+" in entry.pin) != bool(plus):
         return ()
     text = f"{wanted[0]}.{wanted[1]}.{parts[2]}{plus}{local}"
     return (Edit(start=entry.pin_start, end=entry.pin_start + len(entry.pin), text=text),)
@@ -110,11 +110,11 @@ def _cuda_major(entry: Entry, other_index: bool) -> int | None:
     from lading.lock.cuda import build_release, cuda_facts
 
     for extra in entry.extras:
-        if entry.name == "jax" and extra.startswith("cuda") and extra[4:6].isdigit():
+        if entry.name == "jax" and extra.startswith("cuda") and extra[4:6].isdecimal():
             return int(extra[4:6])
     for begin in ("cupy-cuda", "jax-cuda"):
         digits = entry.name.removeprefix(begin)[:2]
-        if entry.name.startswith(begin) and digits.isdigit():
+        if entry.name.startswith(begin) and digits.isdecimal():
             return int(digits)
     if entry.name == "tensorflow" and "and-cuda" in entry.extras and entry.release is not None:
         return {(2, 14): 11}.get(entry.release, 12) if (2, 14) <= entry.release <= (2, 20) else None

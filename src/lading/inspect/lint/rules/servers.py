@@ -35,7 +35,7 @@ def _serving(document: Value) -> Iterator[tuple[Pod, Container]]:
 def _number(value: Value | None, default: int) -> int | None:
     if value is None:
         return default
-    return int(value.data) if isinstance(value.data, str) and value.data.isdigit() else None
+    return int(value.data) if isinstance(value.data, str) and value.data.isdecimal() else None
 
 
 @rule(
@@ -110,7 +110,7 @@ def _with_numbers(value: object) -> object:
     """Ports are numbers where they are written as digits; all else of a handler is text."""
     if isinstance(value, dict):
         return {
-            key: int(part) if key == "port" and str(part).isdigit() else _with_numbers(part)
+            key: int(part) if key == "port" and str(part).isdecimal() else _with_numbers(part)
             for key, part in value.items()
         }
     return [_with_numbers(part) for part in value] if isinstance(value, list) else value
@@ -165,7 +165,7 @@ def _hook_seconds(container: Container) -> int | None:
     if hook is None:
         return 0
     if (told := hook.text("sleep", "seconds")) is not None:
-        return int(told) if told.isdigit() else None
+        return int(told) if told.isdecimal() else None
     command = hook.get("exec", "command")
     words = command.data if command is not None else None
     if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
@@ -179,7 +179,7 @@ def _hook_seconds(container: Container) -> int | None:
 
 def _drain_seconds(container: Container) -> int:
     told = container.option(*_DRAINS)
-    return int(told) if told is not None and told.isdigit() else 0
+    return int(told) if told is not None and told.isdecimal() else 0
 
 
 def _longer(pod: Pod, grace: Value | None, seconds: int) -> Edit | None:

@@ -68,7 +68,7 @@ def _many_workers(container: Container) -> str | None:
     processes = container.option("--nproc-per-node", "--nproc_per_node", "--num-processes")
     if processes in {"gpu", "auto"} and container.gpus > 1:
         return f"{container.gpus} processes"
-    if processes is not None and processes.isdigit() and int(processes) > 1:
+    if processes is not None and processes.isdecimal() and int(processes) > 1:
         return f"{processes} processes"
     if container.gpus > 1 and any(
         role_of_command(words) is Role.TRAIN and words[0] in {"deepspeed", "accelerate", "torchrun"}
@@ -76,7 +76,7 @@ def _many_workers(container: Container) -> str | None:
     ):
         return f"on {container.gpus} GPUs"
     loaders = container.option("--num-workers", "--dataloader-num-workers", "--workers")
-    return f"{loaders} loaders" if loaders is not None and loaders.isdigit() and int(loaders) > 0 else None
+    return f"{loaders} loaders" if loaders is not None and loaders.isdecimal() and int(loaders) > 0 else None
 
 
 def _with_shared_memory(pod: Pod, container: Container) -> tuple[Edit, ...]:
@@ -260,7 +260,7 @@ def _at_once(pod: Pod) -> int:
     key = "parallelism" if pod.kind in {"Job", "CronJob"} else "replicas"
     if pod.kind not in {"Job", "CronJob", "Deployment", "ReplicaSet"}:
         return 1
-    return int(count) if (count := pod.owner.text(key) or "").isdigit() else 1
+    return int(count) if (count := pod.owner.text(key) or "").isdecimal() else 1
 
 
 @rule("LDK013", "A dataset that can be written to", Kind.KUBERNETES, Severity.WARNING, _VOLUMES, mends=True)
