@@ -106,7 +106,7 @@ def lint_text(
     found = []
     for kind, document in read_documents(Path(path).name, text):
         for rule in all_rules().values():
-            severity = severities.get(rule.id, rule.severity)
+            severity = severities.get(rule.id, rule.level_in(Path(path).name))
             if rule.kind is not kind or severity is Severity.OFF:
                 continue
             spots = rule.check(document, around) if rule.looks_around else rule.check(document)

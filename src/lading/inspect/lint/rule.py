@@ -11,6 +11,7 @@ from pkgutil import iter_modules
 from typing import TypeVar
 
 from lading.inspect.lint.model import Severity, Spot
+from lading.inspect.lint.roles import Role, roles_of_name
 
 
 class Kind(Enum):
@@ -38,6 +39,12 @@ class Rule:
     check: Callable[..., Iterator[Spot]]
     looks_around: bool = False
     """Whether it is given the file's Surroundings too."""
+
+    def level_in(self, name: str) -> Severity:
+        """Of a file of this name: a rule that is off by default informs about what is for a release."""
+        if self.severity is Severity.OFF and Role.RELEASE in roles_of_name(name):
+            return Severity.INFO
+        return self.severity
 
     @property
     def page(self) -> str:
