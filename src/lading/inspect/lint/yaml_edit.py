@@ -12,7 +12,7 @@ import re
 from lading.inspect.lint.model import Edit
 from lading.inspect.lint.yaml_file import Value
 
-_PLAIN = re.compile(r"[A-Za-z/_][A-Za-z0-9/_.-]*")
+_PLAIN = re.compile(r"[A-Za-z/_][A-Za-z0-9/_.-]*|\d+(?:[KMGTP]i?|m)")
 _WORDS_OF_YAML = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -28,7 +28,7 @@ def as_flow(value: object) -> str:
 
 
 def add_member(mapping: Value, key: str, value: object) -> Edit | None:
-    """`key: value` as the first member."""
+    """`key: value` as the first member, or after a `name` that stands first."""
     text = f"{as_flow(key)}: {as_flow(value)}"
     if mapping.shared or not isinstance(mapping.data, dict):
         return None
@@ -37,8 +37,9 @@ def add_member(mapping: Value, key: str, value: object) -> Edit | None:
         return Edit(start=mapping.start + 1, end=mapping.start + 1, text=text + gap)
     if not mapping.keys:
         return None
-    first = min(mapping.keys.values())
-    return Edit(start=first, end=first, text=f"{text}\n{' ' * mapping.column}")
+    first, *others = sorted(mapping.keys, key=lambda name: mapping.keys[name])
+    place = mapping.keys[others[0] if first == "name" and others else first]
+    return Edit(start=place, end=place, text=f"{text}\n{' ' * mapping.column}")
 
 
 def add_item(sequence: Value, value: object) -> Edit | None:

@@ -279,7 +279,7 @@ def too_many_threads(document: Value) -> Iterator[Spot]:
             if int(threads.data) > processors:
                 edit = replace_scalar(threads, str(processors))
                 message = (
-                    f"{name}={threads.data} with a CPU limit of {container.limit('cpu')}: they wait for quota"
+                    f"{name}={threads.data} with a CPU limit of {container.limit('cpu')}: most stand still"
                 )
                 yield Spot(start=threads.start, message=message, edits=(edit,) if edit is not None else ())
 
