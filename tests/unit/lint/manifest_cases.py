@@ -31,6 +31,25 @@ def deployment(container: Object, kind: str = "Deployment", replicas: int = 1, *
     return ({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "d"}, "spec": body},)
 
 
+def patch(container: Object) -> Objects:
+    """Of kustomize: it names the Deployment and what is other in it."""
+    made = {"name": "c", "image": "a:1"} | container
+    spec = {"template": {"spec": {"containers": [made]}}}
+    return ({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec},)
+
+
+def runtime(container: Object, kind: str = "ServingRuntime") -> Objects:
+    made = {"name": "kserve-container", "image": "vllm/vllm-openai:v0.9.1"} | container
+    spec = {"supportedModelFormats": [{"name": "vLLM"}], "containers": [made]}
+    return ({"apiVersion": "serving.kserve.io/v1alpha1", "kind": kind, "spec": spec},)
+
+
+def language_model(resources: Object) -> Objects:
+    """KServe's service of one: the image comes from elsewhere."""
+    spec = {"template": {"containers": [{"name": "main", "resources": resources}]}}
+    return ({"apiVersion": "serving.kserve.io/v1alpha1", "kind": "LLMInferenceService", "spec": spec},)
+
+
 def job(container: Object, of: Object | None = None, **spec: Any) -> Objects:
     made = {"name": "c", "image": "a:1"} | container
     inside = {"restartPolicy": "Never", "containers": [made]} | spec
@@ -116,12 +135,27 @@ KUBERNETES: dict[str, tuple[tuple[Objects, ...], tuple[Objects, ...]]] = {
     "LDK001": (
         (sizes(1, None), pod({"resources": {"requests": {"nvidia.com/gpu": 1}, "limits": {"cpu": 1}}}),
          job({"resources": {"requests": {"nvidia.com/gpu": 2}}})),
-        (sizes(1, 1), sizes(None, 1), pod({"resources": {"requests": {"cpu": 1}}})),
+        (
+            sizes(1, 1),
+            sizes(None, 1),
+            pod({"resources": {"requests": {"cpu": 1}}}),
+            patch({"resources": {"requests": {"nvidia.com/gpu": 1}}}),
+            runtime({"resources": {"requests": {"nvidia.com/gpu": 1}}}),
+        ),
     ),
     "LDK002": (
-        (sizes(1, 2), sizes(4, 1), job({"resources": {"requests": {"nvidia.com/gpu": 1},
-         "limits": {"nvidia.com/gpu": 3}}})),
-        (sizes(1, 1), sizes(None, 2), sizes(1, "1")),
+        (
+            sizes(1, 2),
+            sizes(4, 1),
+            language_model({"requests": {"nvidia.com/gpu": 8}, "limits": {"nvidia.com/gpu": 4}}),
+            job({"resources": {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 3}}}),
+        ),
+        (
+            sizes(1, 1),
+            sizes(None, 2),
+            sizes(1, "1"),
+            runtime({"resources": {"limits": {"nvidia.com/gpu": 2}}}),
+        ),
     ),
     "LDK003": (
         (sizes(None, 0.5), sizes(None, "500m"), sizes("1.5", "1.5")),
@@ -142,9 +176,8 @@ KUBERNETES: dict[str, tuple[tuple[Objects, ...], tuple[Objects, ...]]] = {
             pod(env(NVIDIA_VISIBLE_DEVICES="void")),
             deployment(env(NVIDIA_VISIBLE_DEVICES="all"), kind="DaemonSet"),
             pod({"resources": {"limits": {"amd.com/gpu": 1}}, **env(NVIDIA_VISIBLE_DEVICES="all")}),
-            ({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "patch"},
-              "spec": {"template": {"spec": {"containers": [{"name": "v",
-               "image": "vllm/vllm-openai:v1"}]}}}},),
+            runtime({}),
+            patch({"image": "vllm/vllm-openai:v1"}),
         ),
     ),
     "LDK005": (

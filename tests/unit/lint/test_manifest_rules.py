@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from lading.inspect.lint.engine import lint_text
+from lading.inspect.lint.engine import lint_files, lint_text
 from lading.inspect.lint.fix import mended
 from lading.inspect.lint.rule import all_rules
 from lint.argo_cases import ARGO
@@ -108,6 +109,17 @@ def test_mends_end(rule: str, case: Objects) -> None:
     for _ in range(4):
         text = mended(text, lint_text("manifest.yaml", text, {}))
     assert mended(text, lint_text("manifest.yaml", text, {})) == text
+
+
+@pytest.mark.parametrize("rule", ["LDK012", "LDK019"])
+def test_what_is_applied_together_lies_together(rule: str, tmp_path: Path) -> None:
+    """The objects of a case in a file each: the finding stands where the claim is used, the target named."""
+    one, other = CASES[rule][0][0]
+    (tmp_path / "one.yaml").write_text(STYLES["block"](one))
+    (tmp_path / "other.yaml").write_text(STYLES["block"](other))
+    (tmp_path / "broken.yaml").write_text("apiVersion: v1\nkind: [\n")
+    said = [finding for finding in lint_files([tmp_path], {}).findings if finding.rule == rule]
+    assert [Path(finding.path).name for finding in said] == ["other.yaml"]
 
 
 def test_what_an_alias_shares_is_not_edited() -> None:

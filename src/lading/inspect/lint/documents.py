@@ -19,6 +19,7 @@ from lading.inspect.lint.dockerfile import NotADockerfile, read_dockerfile
 from lading.inspect.lint.locks import LOCK_FILES, read_lock
 from lading.inspect.lint.python_code import is_worth_reading, read_python
 from lading.inspect.lint.rule import Kind
+from lading.inspect.lint.surroundings import Surroundings
 from lading.inspect.lint.yaml_file import NotYaml, Value, read_yaml
 
 _DOCKERFILE = re.compile(
@@ -34,6 +35,8 @@ _TEMPLATE = re.compile(
 )
 """Helm's and Jinja's. Argo's `{{inputs.parameters.x}}` and KServe's `{{.Name}}` are part of a manifest."""
 _TEST_CODE = re.compile(r"test_.+|.+_test|conftest|noxfile|setup")
+_MOST_BESIDE = 50
+"""Of a folder with more manifests each stands for itself."""
 _ARGO = frozenset({"Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow"})
 
 
@@ -69,7 +72,7 @@ def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
             raise Unreadable(str(error)) from error
         return
     compose = _COMPOSE.fullmatch(name) is not None
-    if not compose and (not ("apiVersion" in text and "kind" in text) or _TEMPLATE.search(text)):
+    if not compose and not _may_be_manifest(text):
         return
     try:
         documents = read_yaml(text)
@@ -80,6 +83,28 @@ def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
         yield from ((kind, document) for kind in _yaml_kinds(document, compose))
     if any(Kind.KUBERNETES in _yaml_kinds(document, compose) for document in objects):
         yield Kind.MANIFESTS, objects
+
+
+def _may_be_manifest(text: str) -> bool:
+    return "apiVersion" in text and "kind" in text and _TEMPLATE.search(text) is None
+
+
+def objects_beside(around: Surroundings) -> tuple[Value, ...]:
+    """The objects of the other manifests in the folder: what is applied together lies together."""
+    names = [
+        name for name in around.folder.listing.sizes if "/" not in name and name.endswith((".yaml", ".yml"))
+    ]
+    if len(names) > _MOST_BESIDE:
+        return ()
+    found: list[Value] = []
+    for name in sorted(set(names) - {around.name}):
+        text = around.folder.read(name) or ""
+        try:
+            documents = read_yaml(text) if _may_be_manifest(text) else ()
+        except NotYaml:
+            continue  # it is named when it is linted itself
+        found += [part for document in documents for part in _objects(document)]
+    return tuple(found)
 
 
 def _objects(document: Value) -> Iterator[Value]:

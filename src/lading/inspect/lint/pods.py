@@ -258,7 +258,7 @@ def _pod(value: Value, document: Value, kind: str, owner: Value) -> Pod | None:
 def _containers(value: Value, kind: str) -> Iterator[Container]:
     found = value.get("containers")
     if found is not None:
-        yield from (Container(item) for item in found.items if item.get("image"))
+        yield from (Container(item) for item in found.items if item.get("image") or kind in _MERGED)
     elif kind == "InferenceService":
         model = value.get("model")
         if model is not None and model.get("modelFormat") is not None:

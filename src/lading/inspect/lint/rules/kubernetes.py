@@ -42,9 +42,10 @@ def request_without_limit(document: Value) -> Iterator[Spot]:
           limits:
             nvidia.com/gpu: 1
 
-    The mend adds the limit.
+    The mend adds the limit. A patch, or a runtime of KServe, may get its limits elsewhere and is left alone.
     """
-    for container in (one.value for one in all_containers(document)):
+    whole = [pod for pod in pods_of(document) if pod.whole]
+    for container in (one.value for pod in whole for one in (*pod.init_containers, *pod.containers)):
         resources = container.get("resources")
         requested = container.get("resources", "requests", _GPU)
         limits = container.get("resources", "limits")

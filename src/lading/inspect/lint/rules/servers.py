@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lading.inspect.lint.documents import objects_beside
 from lading.inspect.lint.model import Edit, Severity, Spot
 from lading.inspect.lint.pods import Container, Pod, pods_of, seconds_slept
 from lading.inspect.lint.roles import Role, serves_large_models
 from lading.inspect.lint.rule import Kind, rule
+from lading.inspect.lint.surroundings import Surroundings
 from lading.inspect.lint.yaml_edit import add_member, replace_scalar
 from lading.inspect.lint.yaml_file import Value
 
@@ -232,8 +234,9 @@ def no_drain(document: Value) -> Iterator[Spot]:
 @rule(
     "LDK019", "A GPU server scaled by its CPU", Kind.MANIFESTS, Severity.INFO,
     "kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale: custom metrics",
+    looks_around=True,
 )  # fmt: skip
-def scaled_by_cpu(documents: tuple[Value, ...]) -> Iterator[Spot]:
+def scaled_by_cpu(documents: tuple[Value, ...], around: Surroundings) -> Iterator[Spot]:
     """A server that waits for its GPU uses little CPU, however long its queue is: it is never scaled up.
     Requests in flight, or the length of the queue, say how busy it is.
 
@@ -247,22 +250,20 @@ def scaled_by_cpu(documents: tuple[Value, ...]) -> Iterator[Spot]:
         kind: HorizontalPodAutoscaler
         spec: {metrics: [{type: Pods, pods: {metric: {name: requests_waiting}, …}}]}
     """
+    scalers = [one for one in documents if one.text("kind") == "HorizontalPodAutoscaler"]
+    if not scalers:
+        return
     on_gpu = {
         (pod.kind, document.text("metadata", "name"))
-        for document in documents
+        for document in (*documents, *objects_beside(around))
         for pod in pods_of(document)
         if any(container.has_accelerator for container in pod.containers)
     }
-    for document in documents:
-        if document.text("kind") != "HorizontalPodAutoscaler":
-            continue
-        target = (
-            document.text("spec", "scaleTargetRef", "kind"),
-            document.text("spec", "scaleTargetRef", "name"),
-        )
-        place = _only_cpu(document)
-        if target in on_gpu and place is not None:
-            message = f"{target[1]} works on a GPU and is scaled by its CPU, which idles meanwhile"
+    for scaler in scalers:
+        kind, name = (scaler.text("spec", "scaleTargetRef", key) for key in ("kind", "name"))
+        place = _only_cpu(scaler)
+        if (kind, name) in on_gpu and place is not None:
+            message = f"{name} works on a GPU and is scaled by its CPU, which idles meanwhile"
             yield Spot(start=place.start, message=message)
 
 

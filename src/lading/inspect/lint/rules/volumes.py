@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lading.inspect.lint.documents import objects_beside
 from lading.inspect.lint.model import Edit, Severity, Spot
 from lading.inspect.lint.pods import Container, Pod, is_under, pods_of
 from lading.inspect.lint.roles import Role, role_of_command
 from lading.inspect.lint.rule import Kind, rule
+from lading.inspect.lint.surroundings import Surroundings
 from lading.inspect.lint.workflows import spec_of, templates_of
 from lading.inspect.lint.yaml_edit import add_member, add_to_list
 from lading.inspect.lint.yaml_file import Value
@@ -184,12 +186,12 @@ def _variables(container: Container) -> Iterator[str]:
 
 @rule(
     "LDK012", "One node's claim for pods on many", Kind.MANIFESTS, Severity.ERROR,
-    "kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes",
+    "kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes", looks_around=True,
 )  # fmt: skip
-def shared_claim(documents: tuple[Value, ...]) -> Iterator[Spot]:
+def shared_claim(documents: tuple[Value, ...], around: Surroundings) -> Iterator[Spot]:
     """A claim with `ReadWriteOnce` is mounted on one node. Pods that run at the same time on other nodes wait
-    for it for ever (`Multi-Attach error`). Said where the claim stands in the same file, and where no rule
-    of placement holds the pods together.
+    for it for ever (`Multi-Attach error`). Said where the claim stands in the same file or folder, and where no
+    rule of placement holds the pods together.
 
     Bad:
 
@@ -204,24 +206,28 @@ def shared_claim(documents: tuple[Value, ...]) -> Iterator[Spot]:
         kind: PersistentVolumeClaim
         spec: {accessModes: [ReadWriteMany]}
     """
+    asking: list[tuple[int, Value]] = []
+    for document in documents:
+        yield from _parallel_steps(document)
+        for pod in pods_of(document):
+            count = _at_once(pod)
+            if count < 2 or {"affinity", "nodeName", "nodeSelector"} & pod.spec.members.keys():
+                continue
+            names = (volume.get("persistentVolumeClaim", "claimName") for volume in pod.volumes.values())
+            asking += [(count, name) for name in names if name is not None]
+    if not asking:
+        return
     claims = {
-        document.text("metadata", "name"): document
-        for document in documents
+        document.text("metadata", "name")
+        for document in (*documents, *objects_beside(around))
         if document.text("kind") == "PersistentVolumeClaim"
         and (modes := document.get("spec", "accessModes")) is not None
         and modes.data == ["ReadWriteOnce"]
     }
-    for document in documents:
-        yield from _parallel_steps(document)
-        for pod in pods_of(document) if claims else ():
-            count = _at_once(pod)
-            if count < 2 or {"affinity", "nodeName", "nodeSelector"} & pod.spec.members.keys():
-                continue
-            for volume in pod.volumes.values():
-                name = volume.get("persistentVolumeClaim", "claimName")
-                if name is not None and name.data in claims:
-                    message = f"{count} pods mount the ReadWriteOnce claim {name.data}, which one node can"
-                    yield Spot(start=name.start, message=message)
+    for count, name in asking:
+        if name.data in claims:
+            message = f"{count} pods mount the ReadWriteOnce claim {name.data}, which one node can"
+            yield Spot(start=name.start, message=message)
 
 
 def _parallel_steps(document: Value) -> Iterator[Spot]:
