@@ -1,7 +1,8 @@
 """Files that look like secrets, found before they enter an image.
 
 By name (`.netrc`, `id_rsa`, `kaggle.json` …) and by content (private keys, tokens of known form). Never shows
-what it found, only where. Model hashes, lock files and UUIDs are no credentials.
+what it found, only where. Model hashes, lock files and UUIDs are no credentials. `name_suspicion` and
+`form_suspicion` are pure, and say the same of files of any image.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ LARGEST_NOTEBOOK_BYTES = 30_000_000
 
 _BY_NAME = frozenset(
     {".netrc", "_netrc", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk",
-     "kaggle.json", ".git-credentials", ".pypirc", ".vault-token", ".htpasswd", ".modal.toml"}
+     "kaggle.json", ".git-credentials", ".pypirc", ".vault-token", ".htpasswd", ".modal.toml", ".pgpass",
+     ".dockercfg", ".s3cfg"}
 )  # fmt: skip
 _BY_PATH_END = (
     ".aws/credentials", "huggingface/token", "huggingface/stored_tokens", ".huggingface/token",
     ".kube/config", "gcloud/application_default_credentials.json", ".streamlit/secrets.toml",
-    ".azure/accessTokens.json",
+    ".azure/accessTokens.json", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials",
+    "rclone/rclone.conf", "secrets/kubernetes.io/serviceaccount/token",
 )  # fmt: skip
 _KEY_STORES = (".p12", ".pfx", ".jks", ".kdbx", ".ppk")
 _EXAMPLES = (".example", ".sample", ".template", ".dist", ".defaults")
@@ -35,7 +38,12 @@ _ASSIGNMENT = re.compile(rb"^[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=[ \t]*(?!
 _EMPTY_QUOTES = re.compile(rb"=[ \t]*(?:\"\"|'')[ \t]*(?=\r?$)", re.MULTILINE)
 _NPM_TOKEN = re.compile(rb"_(?:authToken|password|auth)[ \t]*=[ \t]*(?!\$\{)\S")
 _DOCKER_AUTH = re.compile(rb'"(?:auth|identitytoken)"\s*:\s*"[^"]+"')
-_INDEX_PASSWORD = re.compile(rb"^\s*(?:extra-)?index-url\s*=\s*\w+://[^/\s]*:[^/\s]+@", re.MULTILINE)
+_URL_PASSWORD = re.compile(rb"\w://[^/\s:@\"']*:(?![$<{%*])(?!(?:password|xxx)@)[^/\s@\"']+@", re.IGNORECASE)
+_URL_FILES = frozenset(
+    {"pip.conf", "pip.ini", ".condarc", "uv.toml", "sources.list", "direct_url.json", "Pipfile", ".yarnrc"}
+)
+_URL_FILE_PATHS = re.compile(r"(?:^|/)(?:\.git/config|sources\.list\.d/[^/]+|requirements[^/]*\.txt)$")
+_MACHINE_PASSWORD = re.compile(rb"\bpassword\s+(?![$<{])\S{4,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +65,7 @@ def suspicions(root: Path, files: Iterable[CodeFile]) -> tuple[Suspicion, ...]:
     for file in files:
         if file.link_target is not None or file.size_bytes == 0:
             continue
-        suspicion = _by_name(file.path) or _by_content(root, file)
+        suspicion = name_suspicion(file.path) or _by_content(root, file)
         if suspicion is not None:
             found.append(suspicion)
     return tuple(found)
@@ -92,7 +100,8 @@ def refuse_credentials(
     )
 
 
-def _by_name(path: str) -> Suspicion | None:
+def name_suspicion(path: str) -> Suspicion | None:
+    """Of a file that is not empty, whatever it holds."""
     name = path.rpartition("/")[2]
     if name in _BY_NAME or f"/{path}".endswith(tuple(f"/{end}" for end in _BY_PATH_END)):
         return Suspicion(path=path, what="is where credentials are kept")
@@ -114,10 +123,10 @@ def _by_content(root: Path, file: CodeFile) -> Suspicion | None:
         return None
     if token := token_in(content):
         return Suspicion(path=file.path, what=f"holds what looks like a {token[0]}", line=token[1])
-    return _by_form(file.path, content)
+    return form_suspicion(file.path, content)
 
 
-def _by_form(path: str, content: bytes) -> Suspicion | None:
+def form_suspicion(path: str, content: bytes) -> Suspicion | None:
     """Files that may be harmless: what they hold decides."""
     name = path.rpartition("/")[2]
     what = None
@@ -128,6 +137,8 @@ def _by_form(path: str, content: bytes) -> Suspicion | None:
         what = "holds an npm token"
     elif f"/{path}".endswith("/.docker/config.json") and _DOCKER_AUTH.search(content):
         what = "holds registry passwords"
-    elif name in {"pip.conf", "pip.ini"} and _INDEX_PASSWORD.search(content):
-        what = "holds the password of an index"
+    elif name in _URL_FILES or _URL_FILE_PATHS.search(path):
+        what = "holds a URL with a password" if _URL_PASSWORD.search(content) else None
+    elif f"/{path}".endswith("/apt/auth.conf") or "/apt/auth.conf.d/" in f"/{path}":
+        what = "holds passwords of apt's servers" if _MACHINE_PASSWORD.search(content) else None
     return None if what is None else Suspicion(path=path, what=what)
