@@ -78,11 +78,15 @@ def _record(path: str, name: str, text: str) -> Document:
     info = path.rpartition("/")[0]
     base = info.rpartition("/")[0] if name == "RECORD" else info
     if name == "RECORD":
-        listed = [row[0] for row in csv.reader(text.splitlines()) if row]
+        rows = [(row[0], row[1] if len(row) > 1 else "") for row in csv.reader(text.splitlines()) if row]
     else:
-        listed = text.split("\n")
-    files = [resolved for entry in listed if entry and (resolved := join(base, entry)) is not None]
-    return {"kind": "record", "files": files}
+        rows = [(line, "") for line in text.split("\n")]
+    files, hashes = [], []
+    for entry, promised in rows:
+        if entry and (resolved := join(base, entry)) is not None:
+            files.append(resolved)
+            hashes.append(promised.removeprefix("sha256=") if promised.startswith("sha256=") else "")
+    return {"kind": "record", "files": files, "hashes": hashes}
 
 
 def _metadata(path: str, text: str) -> Document | None:

@@ -56,7 +56,7 @@ def _as_json(layer: LayerEvidence) -> dict[str, Any]:
         "end_bytes": layer.end_bytes,
         "packed_end_bytes": layer.packed_end_bytes,
         "members": [_member_row(member) for member in layer.members],
-        "documents": {_escaped(path): _escaped_all(value) for path, value in layer.documents.items()},
+        "documents": {_escaped(path): escaped_all(value) for path, value in layer.documents.items()},
         "gpu_code": {
             _escaped(path): [[c.kind, c.arch, c.count, c.size_bytes, c.packed_size_bytes] for c in codes]
             for path, codes in layer.gpu_code.items()
@@ -76,7 +76,7 @@ def _from_json(document: dict[str, Any]) -> LayerEvidence:
         end_bytes=document["end_bytes"],
         packed_end_bytes=document["packed_end_bytes"],
         members=tuple(_member(row) for row in document["members"]),
-        documents={_restored(path): _restored_all(value) for path, value in documents.items()},
+        documents={_restored(path): restored_all(value) for path, value in documents.items()},
         gpu_code={
             _restored(path): tuple(
                 GpuCode(kind=kind, arch=arch, count=count, size_bytes=size, packed_size_bytes=packed)
@@ -114,21 +114,21 @@ def _restored(text: str) -> str:
     return first + "".join(chr(0xDC00 + int(part[:2], 16)) + part[2:] for part in rest)
 
 
-def _escaped_all(value: Any) -> Any:
+def escaped_all(value: Any) -> Any:
     if isinstance(value, str):
         return _escaped(value.replace("\0", "\ufffd"))
     if isinstance(value, list):
-        return [_escaped_all(item) for item in value]
+        return [escaped_all(item) for item in value]
     if isinstance(value, dict):
-        return {_escaped_all(key): _escaped_all(item) for key, item in value.items()}
+        return {escaped_all(key): escaped_all(item) for key, item in value.items()}
     return value
 
 
-def _restored_all(value: Any) -> Any:
+def restored_all(value: Any) -> Any:
     if isinstance(value, str):
         return _restored(value)
     if isinstance(value, list):
-        return [_restored_all(item) for item in value]
+        return [restored_all(item) for item in value]
     if isinstance(value, dict):
-        return {key: _restored_all(item) for key, item in value.items()}
+        return {key: restored_all(item) for key, item in value.items()}
     return value

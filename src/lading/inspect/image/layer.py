@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from lading.inspect.image import databases
 from lading.inspect.image.fatbin import FatbinScanner, OffsetMap
@@ -23,6 +23,19 @@ _MOST_DOCUMENT_BYTES = 256 << 20
 """Of all databases of a layer together; what is beyond is not looked into."""
 
 
+class Look(Protocol):
+    """Somebody who looks at one file while it passes: all of its bytes, front to back, then the end."""
+
+    def feed(self, data: bytes | memoryview) -> None: ...
+    def finish(self) -> None: ...
+
+
+class Observer(Protocol):
+    """Somebody who looks at a layer while it is read. Nothing may be trusted before the layer was checked."""
+
+    def look_at(self, head: Head) -> Look | None: ...
+
+
 def read_layer(
     open_blob: Callable[[], IO[bytes]],
     place: str,
@@ -30,13 +43,14 @@ def read_layer(
     digest: Digest | None,
     diff_id: DiffId | None,
     progress: Callable[[int], None] = lambda size_bytes: None,
+    observer: Observer | None = None,
 ) -> LayerEvidence:
     """The evidence of one layer, checked against what its image promises.
 
     Raises ImageRefused, DigestMismatch, StoreError, EngineError (zstd without a decoder).
     """
     with LayerStream(open_blob, place) as stream:
-        reading = _Reading(stream, place, progress)
+        reading = _Reading(stream, place, progress, observer)
         reading.run()
         totals = stream.finish(digest, diff_id)
     assert totals.digest is not None and totals.diff_id is not None, "the stream has ended"
@@ -57,13 +71,20 @@ def read_layer(
 
 
 class _Reading:
-    def __init__(self, stream: LayerStream, place: str, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        stream: LayerStream,
+        place: str,
+        progress: Callable[[int], None],
+        observer: Observer | None,
+    ) -> None:
         self.reader = TarReader(stream, place)
         self.members: list[Member] = []
         self.documents: dict[str, dict[str, Any]] = {}
         self.gpu_code: dict[str, tuple[GpuCode, ...]] = {}
         self._stream = stream
         self._progress = progress
+        self._observer = observer
         self._document_bytes = 0
 
     def run(self) -> None:
@@ -101,6 +122,7 @@ class _Reading:
         self._progress(head.header_bytes + head.size_bytes + padding_bytes)
 
     def _payload(self, head: Head) -> str:
+        look = self._observer.look_at(head) if self._observer is not None else None
         if not head.size_bytes:
             return ""
         if head.kind is MemberKind.FILE and self._is_document(head):
@@ -109,14 +131,17 @@ class _Reading:
             document = databases.read_document(head.path, content)
             if document is not None:
                 self.documents[head.path] = document
+            if look is not None:
+                look.feed(content)
+                look.finish()
             return hashlib.sha256(content).hexdigest()
-        return self._hashed(head)
+        return self._hashed(head, look)
 
     def _is_document(self, head: Head) -> bool:
         room = min(databases.LARGEST_BYTES, _MOST_DOCUMENT_BYTES - self._document_bytes)
         return head.size_bytes <= room and databases.is_wanted(head.path)
 
-    def _hashed(self, head: Head) -> str:
+    def _hashed(self, head: Head, look: Look | None) -> str:
         state = hashlib.sha256()
         scanner: FatbinScanner | None = None
         offsets = OffsetMap(self._stream.packed_position())
@@ -129,6 +154,10 @@ class _Reading:
             if scanner is not None:
                 scanner.feed(piece)
                 offsets.add(offset, self._stream.packed_position())
+            if look is not None:
+                look.feed(piece)
+        if look is not None:
+            look.finish()
         if scanner is not None and scanner.entries:
             self.gpu_code[head.path] = _summed(scanner, offsets)
         return state.hexdigest()

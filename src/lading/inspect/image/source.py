@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from lading.errors import ImageRefused
 from lading.inspect.image.kept import find_layer, keep_layer
-from lading.inspect.image.layer import read_layer
+from lading.inspect.image.layer import Observer, read_layer
 from lading.inspect.image.model import ImageEvidence, LayerEvidence, LayerNote
 from lading.oci.digest import DiffId, Digest
 from lading.store import Store
@@ -35,10 +35,25 @@ class ImageSource:
     layers: tuple[LayerSource, ...]
 
 
+class Companion(Protocol):
+    """Somebody who wants to see every layer's bytes once, and keeps what they saw by the layer's digest."""
+
+    def knows(self, digest: Digest) -> bool: ...
+    def observer(self) -> Observer: ...
+    def keep(self, digest: Digest, observer: Observer) -> None: ...
+
+
 def read_image(
-    source: ImageSource, store: Store, *, progress: Callable[[int], None] = lambda size_bytes: None
+    source: ImageSource,
+    store: Store,
+    *,
+    progress: Callable[[int], None] = lambda size_bytes: None,
+    companion: Companion | None = None,
 ) -> ImageEvidence:
-    """Every layer, read now or before. Raises ImageRefused, DigestMismatch, StoreError, EngineError."""
+    """Every layer, read now or before; now where `companion` has not seen it.
+
+    Raises ImageRefused, DigestMismatch, StoreError, EngineError.
+    """
     config = parse_document(source.config_bytes, source.name)
     try:
         diff_ids = [DiffId(text) for text in config["rootfs"]["diff_ids"]]
@@ -50,7 +65,7 @@ def read_image(
             source.name, "layers", f"it has {len(source.layers)} layers, its config names {len(diff_ids)}"
         )
     layers = [
-        _layer(store, layer, diff_id, progress)
+        _layer(store, layer, diff_id, progress, companion)
         for layer, diff_id in zip(source.layers, diff_ids, strict=True)
     ]
     created = _created_by(config, len(layers))
@@ -80,17 +95,33 @@ def parse_document(content: bytes, place: str) -> Mapping[str, Any]:
 
 
 def _layer(
-    store: Store, source: LayerSource, diff_id: DiffId, progress: Callable[[int], None]
+    store: Store,
+    source: LayerSource,
+    diff_id: DiffId,
+    progress: Callable[[int], None],
+    companion: Companion | None,
 ) -> LayerEvidence:
     # A plain layer's bytes are what its diff ID is of, so archives of Docker find theirs by that.
     key = source.digest or Digest(diff_id)
     known = find_layer(store, key)
-    if known is not None and known.diff_id == diff_id:
+    if (
+        known is not None
+        and known.diff_id == diff_id
+        and (companion is None or companion.knows(known.digest))
+    ):
         return known
+    observer = companion.observer() if companion is not None else None
     layer = read_layer(
-        source.open_blob, source.place, digest=source.digest, diff_id=diff_id, progress=progress
+        source.open_blob,
+        source.place,
+        digest=source.digest,
+        diff_id=diff_id,
+        progress=progress,
+        observer=observer,
     )
     keep_layer(store, layer)
+    if companion is not None and observer is not None:
+        companion.keep(layer.digest, observer)
     return layer
 
 

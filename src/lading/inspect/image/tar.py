@@ -40,6 +40,7 @@ _KINDS = {
     b"5": MemberKind.DIRECTORY,
     b"6": MemberKind.FIFO,
 }
+_CAPABILITIES = "SCHILY.xattr.security.capability"
 _OPAQUE = ".wh..wh..opq"
 _WHITEOUT = ".wh."
 
@@ -69,6 +70,8 @@ class Head:
     packed_start: int
     packed_payload: int
     link_target: str
+    has_capabilities: bool
+    """It has rights of root of its own (the attribute security.capability)."""
 
 
 @dataclass(slots=True)
@@ -188,6 +191,7 @@ class TarReader:
             packed_start=0,
             packed_payload=0,
             link_target=link,
+            has_capabilities=_CAPABILITIES in extra,
         )
 
     def _skip_sparse_blocks(self, block: bytes) -> None:
