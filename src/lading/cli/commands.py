@@ -34,6 +34,7 @@ COMMANDS = (
     Command("push", "build what a registry lacks, and push it there", "push", _IMAGE),
     Command("pull", "bring an image from a registry into the store", "pull", _IMAGE),
     Command("explain", "say where every byte of any image comes from", "explain", _IMAGE),
+    Command("scan", "find secrets and known flaws in any image", "scan", _IMAGE),
     Command("diff", "compare two images: packages, files, config, layers", "diff", _IMAGE),
     Command("run", "run a task, or a command in an image", "run", _RUN),
     Command("shell", "open a shell in an image", "shell", _RUN),

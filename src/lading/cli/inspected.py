@@ -31,7 +31,7 @@ def read_words(words: str | None, platform: str | None, session: Session) -> Ima
     """The image, read whole, or as far as its layers are not known already."""
     from lading.inspect.image.source import read_image
 
-    source = find_source(words, platform or _host_platform(), session)
+    source = find_source(words, platform or default_platform(), session)
     with session.store.using(), session.printer.progress(f"reading {source.name}") as phase:
         return read_image(source, session.store, progress=phase.advance)
 
@@ -174,7 +174,8 @@ def _pulled(words: str, platform: str, session: Session) -> Digest:
     return image.digest
 
 
-def _host_platform() -> str:
+def default_platform() -> str:
+    """This host's."""
     from lading.oci.platform import host_platform
 
     return str(host_platform(host.machine()))

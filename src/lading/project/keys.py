@@ -389,6 +389,28 @@ LINT_KEYS: Mapping[str, Key] = {
         table_of(_LEVEL, r"LD[A-Z][0-9]{3}", "an id of a rule"), "Other levels for rules, by id."
     ),
 }
+SCAN_KEYS: Mapping[str, Key] = {
+    "gate": Key(
+        Kind(_check_gate, dict(_TEXT.schema)),
+        'What must hold of an image: "secrets == 0 and fixable.critical + fixable.high == 0".',
+    ),
+    "vulnerabilities": Key(
+        list_of(text(), or_one=True), "Advisories in OSV's format: .zip, .jsonl, .json, or a folder of these."
+    ),
+    "epss": Key(text(), "A file of EPSS scores (.csv, .csv.gz), for the gate's metric `epss`."),
+}
+SCAN_ALLOW_KEYS: Mapping[str, Key] = {
+    "finding": Key(
+        text(r"[A-Za-z0-9:._-]+", "an id such as CVE-2026-1234, or secret, altered, startup, setuid"),
+        "What may be there: an advisory by any of its ids, or secret, altered, startup, setuid.",
+    ),
+    "package": Key(text(), "Only in this package."),
+    "path": Key(text(), "Only in this file of the image; `*` stands for any characters."),
+    "reason": Key(text(), "Why it is no danger, or why it must be there."),
+    "expires": Key(
+        DATE, "The day on which to think again: 2027-01-31. After it `lading scan` stops with an error."
+    ),
+}
 DATA_KEYS: Mapping[str, Key] = {
     "source": Key(text(), "Path in the project, or URL."),
     "sha256": Key(text(r"[0-9a-f]{64}", "64 lower-case hex digits"), "What the bytes must be."),

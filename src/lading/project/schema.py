@@ -17,6 +17,8 @@ from lading.project.keys import (
     GPU_KEYS,
     LINT_KEYS,
     NAME,
+    SCAN_ALLOW_KEYS,
+    SCAN_KEYS,
     SECRET_KEYS,
     SERVE_KEYS,
     SHARED_KEYS,
@@ -42,6 +44,8 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": {"$ref": "#/$defs/build"},
         "description": "What the build of a package from source needs, by the package's name.",
     }
+    scan = _object(SCAN_KEYS)
+    scan["properties"]["allow"] = {"type": "array", "items": {"$ref": "#/$defs/allowed"}}
     image["additionalProperties"] = {"$ref": "#/$defs/target"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -53,6 +57,7 @@ def json_schema() -> dict[str, Any]:
             "image": image,
             "data": {"type": "object", "additionalProperties": {"$ref": "#/$defs/data"}},
             "serve": _object(SERVE_KEYS),
+            "scan": {"anyOf": [scan, {"$ref": "#/$defs/task"}]},
             "lint": {"anyOf": [_object(LINT_KEYS), {"$ref": "#/$defs/task"}]},
         },
         "additionalProperties": {"$ref": "#/$defs/task"},
@@ -62,6 +67,7 @@ def json_schema() -> dict[str, Any]:
             "task": _object(TASK_KEYS, required=("run",)),
             "data": _object(DATA_KEYS, required=("source",)),
             "secret": _object(SECRET_KEYS, required=tuple(SECRET_KEYS)),
+            "allowed": _object(SCAN_ALLOW_KEYS, required=("finding", "reason", "expires")),
             "file": _object(FILE_KEYS, required=("source", "destination")),
             "step": _object(STEP_KEYS, required=("run",)),
             "gpus": _object(GPU_KEYS, required=("count",)),

@@ -31,6 +31,7 @@ from lading.project.kinds import text, type_name
 from lading.project.model import AllowedSecret
 from lading.project.places import KeyPath
 from lading.project.report import ConfigReport, did_you_mean, nearest
+from lading.project.scan_settings import ScanSettings, read_scan
 from lading.project.tokens import has_userinfo
 
 RESERVED = ("image", "serve", "data", "name")
@@ -53,6 +54,7 @@ class Settings:
     serve: dict[str, Any] | None = None
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
     lint: dict[str, Any] = field(default_factory=dict)
+    scan: ScanSettings = field(default_factory=ScanSettings)
     allowed_secrets: tuple[AllowedSecret, ...] = ()
     builds: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`[image.build.NAME]`, by normalized name."""
@@ -85,6 +87,8 @@ def read_settings(
             _data(_table(value), settings, report)
         elif key == "lint" and isinstance(value, dict) and "run" not in value:
             settings.lint = check_table(value, LINT_KEYS, ("lint",), report)  # with `run` it is a task
+        elif key == "scan" and isinstance(value, dict) and "run" not in value:
+            settings.scan = read_scan(value, report)
         elif key != "name":
             known = {"train", *detected_runs, *(name for name, it in document.items() if _has_run(it))}
             _task(key, _refined(key, value, detected_runs), settings, report, known)

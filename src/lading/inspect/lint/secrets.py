@@ -19,6 +19,17 @@ _PLACEHOLDER = re.compile(
 )
 
 
+_SECRET_WORDS = re.compile(
+    r"(?:^|[_.-])(?:password|passwd|pword|secret|token|api_?key|access_?key|private_?key|credentials?)(?:$|[_.-])",
+    re.IGNORECASE,
+)
+_NOT_THE_SECRET = re.compile(
+    r"(?:file|path|dir|url|uri|name|id|env|type|version|ttl|length|size|limit|count|public.*|header|expiry|enabled"
+    r"|parallelism|sha\d*|endpoint)s?$",
+    re.IGNORECASE,
+)
+
+
 def secret_variable(name: str) -> bool:
     return name in _VARIABLES
 
@@ -30,3 +41,20 @@ def is_secret_value(name: str, value: str) -> bool:
     if token_in(value.encode("utf-8", "surrogatepass")):
         return True
     return secret_variable(name) and len(value) >= 8 and _PLACEHOLDER.match(value) is None
+
+
+def secret_name(name: str) -> bool:
+    """Whether a variable or label of this name holds a secret, as far as a name can tell."""
+    return _SECRET_WORDS.search(name) is not None and _NOT_THE_SECRET.search(name) is None
+
+
+def looks_secret(value: str) -> bool:
+    """Whether the value under such a name is one: no placeholder, path, number or plain word."""
+    if (
+        len(value) < 8
+        or _PLACEHOLDER.match(value) is not None
+        or value.startswith(("/", "~", "http:", "https:"))
+    ):
+        return False
+    kinds = sum(bool(re.search(form, value)) for form in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
+    return kinds >= 2 and not re.fullmatch(r"[0-9.,:_-]+|[a-z]+(?:[-_. ][a-z]+)*", value)

@@ -1,0 +1,171 @@
+"""What the facts of layers mean for an image: whose a file is, and what later layers hide. Pure."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lading.inspect.explain.explanation import Explanation, shown
+from lading.inspect.explain.packages import Package
+from lading.inspect.image.model import Member, MemberKind, Where
+from lading.inspect.scan.model import Check, Finding, LayerFacts
+
+_EXAMPLES = re.compile(
+    r"(?:^|/)(?:tests?|testing|test_?data|unittests?|examples?|demos?|docs?|[^/]+\.dist-info|[^/]+\.egg-info)/"
+)
+"""Folders of a package where keys are samples: they sign nothing."""
+_OWN_TESTS = re.compile(r"(?:^|/)lib/python3[^/]*/test/|^usr/share/doc/")
+_MOST_LINKS = 40
+EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def find_secrets(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> Iterator[Finding]:
+    """In every layer, hidden ones too; not in what packages bring as samples (see `sample_count`)."""
+    for number, facts in enumerate(layers):
+        members = _members(explanation, number, {spot.path for spot in facts.secrets})
+        for spot in facts.secrets:
+            if is_sample(explanation, spot.path):
+                continue
+            gone = explanation.merged.gone.get(members[spot.path]) if spot.path in members else None
+            hidden = f"; {gone[0]} by layer {gone[1] + 1}, and everybody who pulls it has it" if gone else ""
+            inside = f" (in {shown(spot.inside)})" if spot.inside else ""
+            yield Finding(
+                check=Check.SECRETS,
+                id="secret",
+                message=f"{spot.what}{inside}{hidden}",
+                path=spot.path,
+                layer=number + 1,
+                line=spot.line,
+                package=_package_name(explanation, spot.path),
+                details={"inside": spot.inside, "hidden": gone[0].value if gone else ""},
+            )
+
+
+def is_sample(explanation: Explanation, path: str) -> bool:
+    """What an installed package lists as its own, among its tests, examples or documents."""
+    if _OWN_TESTS.search(path):
+        return True
+    return _EXAMPLES.search(path) is not None and explanation.packages.owner(path) is not None
+
+
+def sample_count(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> int:
+    return sum(is_sample(explanation, spot.path) for facts in layers for spot in facts.secrets)
+
+
+def find_altered(explanation: Explanation) -> Iterator[Finding]:
+    """Files of wheels that are not what RECORD says. One that another wheel's RECORD names is that one's."""
+    promises: dict[str, dict[str, Package]] = {}
+    documents = _seen_documents(explanation)
+    for package in explanation.packages.packages:
+        if package.kind != "python" or package.gone:
+            continue
+        record = documents.get(f"{package.details['folder']}/RECORD")
+        if record is not None:
+            for path, promised in zip(record["files"], record["hashes"], strict=True):
+                promises.setdefault(path, {}).setdefault(promised, package)
+    for path, known in promises.items():
+        member, where = _file(explanation, path)
+        if member is None or where is None or "" in known:
+            continue
+        actual = member.sha256 or EMPTY_SHA256
+        encoded = base64.urlsafe_b64encode(bytes.fromhex(actual)).decode().rstrip("=")
+        if encoded not in known:
+            package = next(iter(known.values()))
+            yield Finding(
+                check=Check.ALTERED,
+                id="altered",
+                message=f"is not the file that {package.label} brought: its RECORD has another hash",
+                path=path,
+                layer=where.layer + 1,
+                package=package.name,
+                version=package.version,
+            )
+
+
+def find_startup(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> Iterator[Finding]:
+    """Code that runs whenever Python starts. What the distribution itself brings is its interpreter's."""
+    for number, facts in enumerate(layers):
+        for path, words in facts.startup.items():
+            where = explanation.merged.seen.get(path)
+            owner = explanation.packages.owner(path)
+            if where is None or where.layer != number or (owner is not None and owner.kind != "python"):
+                continue
+            yield Finding(
+                check=Check.STARTUP,
+                id="startup",
+                message=f"{words}; {f'from {owner.label}' if owner else 'of no package'}",
+                path=path,
+                layer=number + 1,
+                package=owner.name if owner else "",
+                version=owner.version if owner else "",
+            )
+
+
+def find_setuid(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> Iterator[Finding]:
+    """Programs that run with other rights than who starts them."""
+    able = {Where(n, index) for n, index in _able(explanation, layers)}
+    for path, where in sorted(explanation.merged.seen.items()):
+        member = explanation.image.member(where)
+        if member.kind not in (MemberKind.FILE, MemberKind.HARDLINK):
+            continue
+        words = [name for bit, name in ((0o4000, "setuid"), (0o2000, "setgid")) if member.mode & bit]
+        words += ["file capabilities"] if where in able else []
+        if words:
+            owner = explanation.packages.owner(path)
+            source = f"from {owner.label}" if owner else "of no package"
+            whose = f"user {member.uid}" if member.mode & 0o4000 else f"group {member.gid}"
+            yield Finding(
+                check=Check.SETUID,
+                id="setuid",
+                message=f"{' and '.join(words)} ({whose}); {source}",
+                path=path,
+                layer=where.layer + 1,
+                package=owner.name if owner else "",
+                version=owner.version if owner else "",
+            )
+
+
+def _able(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> Iterator[tuple[int, int]]:
+    for number, facts in enumerate(layers):
+        for where in _members(explanation, number, set(facts.capabilities)).values():
+            yield where.layer, where.member
+
+
+def _members(explanation: Explanation, layer: int, paths: set[str]) -> dict[str, Where]:
+    """The last member of each path in a layer."""
+    if not paths:
+        return {}
+    members = explanation.image.layers[layer].members
+    return {member.path: Where(layer, index) for index, member in enumerate(members) if member.path in paths}
+
+
+def _seen_documents(explanation: Explanation) -> dict[str, Mapping[str, Any]]:
+    found = {}
+    for number, layer in enumerate(explanation.image.layers):
+        for path, document in layer.documents.items():
+            where = explanation.merged.seen.get(path)
+            if where is not None and where.layer == number:
+                found[path] = document
+    return found
+
+
+def _file(explanation: Explanation, path: str) -> tuple[Member | None, Where | None]:
+    """The file that is seen at `path`, hard links followed; None where it is none, or not there."""
+    for _ in range(_MOST_LINKS):
+        where = explanation.merged.seen.get(path)
+        if where is None:
+            return None, None
+        member = explanation.image.member(where)
+        if member.kind is MemberKind.FILE:
+            return member, where
+        if member.kind is not MemberKind.HARDLINK:
+            return None, None
+        path = member.link_target
+    return None, None
+
+
+def _package_name(explanation: Explanation, path: str) -> str:
+    owner = explanation.packages.owner(path)
+    return owner.name if owner is not None else ""
