@@ -1,12 +1,16 @@
-"""`lading lint`: rules over Dockerfiles, compose files, Kubernetes and Argo manifests, Python projects."""
+"""`lading lint`: rules over Dockerfiles, compose files, manifests, Python projects, and built images."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lading.cli.building import parse_platform
+from lading.cli.drivers import parse_driver
+from lading.cli.explain import parse_gpu
 from lading.cli.parser import Parser
 from lading.cli.session import Session
 from lading.errors import OutsideError, UsageError
@@ -14,6 +18,7 @@ from lading.errors import OutsideError, UsageError
 if TYPE_CHECKING:
     from lading.inspect.lint.engine import Report
     from lading.inspect.lint.model import Finding, Severity
+    from lading.inspect.lint.settings import ProjectSettings
 
 FORMATS = ("text", "sarif", "github")
 _ROUNDS = 8
@@ -26,11 +31,18 @@ EXAMPLES = """Examples:
   lading lint Dockerfile --fix          show the mends as a diff, and make them
   lading lint --format sarif            for code scanning
   lading lint --baseline lint.json      only what is new
-  lading lint --severity LDD001=off"""
+  lading lint --severity LDD001=off
+  lading lint registry.example/team/app:1.4 --driver 535 --gpu sm_86     a built image"""
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="files and folders; default: this folder")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="files and folders, default this folder; and images, by tag or digest or as oci:DIR,"
+        " oci-archive:FILE, docker-archive:FILE, docker:NAME, podman:NAME",
+    )
     parser.option(
         "--format",
         variable="LADING_LINT_FORMAT",
@@ -65,6 +77,27 @@ def add_arguments(parser: Parser) -> None:
         "--write-baseline", variable="LADING_LINT_WRITE_BASELINE", help="write today's findings to FILE"
     )
     parser.flag("--fix", variable="LADING_LINT_FIX", help="show what can be mended as a diff, then mend it")
+    parser.option(
+        "--platform",
+        variable="LADING_PLATFORM",
+        metavar="OS/ARCH",
+        convert=parse_platform,
+        help="of images: which of several; default: this host's",
+    )
+    parser.option(
+        "--driver",
+        variable="LADING_LINT_DRIVER",
+        metavar="VERSION",
+        convert=parse_driver,
+        help="of images: say when NVIDIA's driver of this version cannot run them: 535",
+    )
+    parser.option(
+        "--gpu",
+        variable="LADING_GPU",
+        metavar="sm_NN",
+        convert=parse_gpu,
+        help="of images: say what has no code for this GPU: sm_86",
+    )
     parser.flag("--dry-run", variable="LADING_LINT_DRY_RUN", help="with --fix: only show the diff")
 
 
@@ -77,10 +110,13 @@ def execute(options: argparse.Namespace, session: Session) -> int:
             "--write-baseline needs --baseline FILE",
             hints=("lading lint --baseline lint.json --write-baseline",),
         )
-    paths = [Path(path) for path in options.paths or ["."]]
+    images = [word for word in options.paths if is_image(word)]
+    paths = [Path(word) for word in options.paths or ["."] if word not in images]
     overrides: dict[str, Severity] = dict(options.severity)
     projects = ProjectSettings()
     report = lint_files(paths, overrides, projects)
+    of_images = _lint_images(images, options, overrides, projects, report, session)
+    report.findings += of_images
     for path, reason in report.unread:
         session.printer.note(f"{path} was not read: {reason}")
     if options.write_baseline:
@@ -94,10 +130,51 @@ def execute(options: argparse.Namespace, session: Session) -> int:
             if not _fix(report, session, write=not options.dry_run) or options.dry_run:
                 break
             report = lint_files(paths, overrides, projects)
+            report.findings += of_images
             if options.baseline:
                 report.findings = [finding for finding in report.findings if finding.key not in known]
     _print(report.findings, options.format, session)
     return int(report.fails(options.fail_on))
+
+
+def is_image(word: str) -> bool:
+    """Whether `word` names an image: a tag, a digest, a form such as oci:DIR; and no file that is there."""
+    return (":" in word or "@" in word) and not Path(word).exists()
+
+
+def _lint_images(
+    words: list[str],
+    options: argparse.Namespace,
+    overrides: Mapping[str, Severity],
+    projects: ProjectSettings,
+    report: Report,
+    session: Session,
+) -> list[Finding]:
+    """By the levels of this folder's project, which also says from which level on they fail."""
+    if not words:
+        return []
+    settings = projects.of(Path("lading.toml"))
+    levels = {**settings.severities, **overrides}
+    found = [finding for word in words for finding in _lint_image(word, options, levels, session)]
+    report.limits.update({finding.path: settings.fail_on for finding in found})
+    return found
+
+
+def _lint_image(
+    word: str, options: argparse.Namespace, severities: Mapping[str, Severity], session: Session
+) -> list[Finding]:
+    from lading.cli.inspected import default_platform, find_source
+    from lading.inspect.explain.explanation import explain_image
+    from lading.inspect.lint.built import BuiltImage, lint_image
+    from lading.inspect.scan.kept import read_with_facts
+
+    source = find_source(word, options.platform or default_platform(), session)
+    with session.store.using(), session.printer.progress(f"reading {source.name}") as phase:
+        image, facts = read_with_facts(source, session.store, progress=phase.advance)
+    explanation = explain_image(image)
+    return lint_image(
+        BuiltImage(explanation=explanation, facts=facts, driver=options.driver, gpu=options.gpu), severities
+    )
 
 
 def _print(findings: list[Finding], form: str, session: Session) -> None:

@@ -10,6 +10,7 @@ from lading.inspect.lint.engine import lint_text
 from lading.inspect.lint.fix import mended
 from lading.inspect.lint.rule import all_rules
 from lint.cases import CASES
+from lint.image_cases import IMAGES
 from lint.python_cases import PYTHON
 from lint.test_manifest_rules import CASES as MANIFESTS
 
@@ -32,7 +33,7 @@ def test_a_rule_leaves_other_files_alone(rule: str, name: str, text: str) -> Non
 
 
 def test_every_rule_has_three_cases_of_each_and_a_page() -> None:
-    assert CASES.keys() | MANIFESTS.keys() | PYTHON.keys() == all_rules().keys()
+    assert CASES.keys() | MANIFESTS.keys() | PYTHON.keys() | IMAGES.keys() == all_rules().keys()
     for rule, (_, caught, left) in CASES.items():
         assert len(caught) >= 3 <= len(left), rule
         assert all(part in all_rules()[rule].page for part in ("Bad:", "Good:")), rule

@@ -45,6 +45,9 @@ class Spot:
     start: int
     message: str
     edits: tuple[Edit, ...] = ()
+    path: str = ""
+    """Of a built image: the file in it, and then `start` is a line, or 0."""
+    layer: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,15 @@ class Finding:
     column: int
     message: str
     edits: tuple[Edit, ...] = ()
+    image: str = ""
+    """`path` is a file in this image, and empty where the image itself is meant."""
+    layer: int | None = None
 
     @property
     def place(self) -> str:
+        if self.image:
+            layer = f" (layer {self.layer})" if self.layer is not None else ""
+            return f"{self.image}{f' {self.path}' if self.path else ''}{layer}"
         return f"{self.path}:{self.line}:{self.column}"
 
     @property

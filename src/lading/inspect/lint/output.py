@@ -27,6 +27,7 @@ def as_json(finding: Finding) -> dict[str, object]:
         "column": finding.column,
         "message": finding.message,
         "can_fix": bool(finding.edits),
+        **({"image": finding.image, "layer": finding.layer} if finding.image else {}),
     }
 
 
@@ -60,7 +61,7 @@ def _described(rule: Rule) -> dict[str, Any]:
 
 def _result(finding: Finding, index: int, base: PurePath) -> dict[str, Any]:
     region = {"startLine": finding.line, "startColumn": finding.column}
-    uri = _uri(PurePath(finding.path), base)
+    uri = quote(finding.path or finding.image) if finding.image else _uri(PurePath(finding.path), base)
     return {
         "ruleId": finding.rule,
         "ruleIndex": index,

@@ -25,6 +25,7 @@ class Kind(Enum):
     REQUIREMENTS = "Python requirements"
     LOCK = "Python lock"
     CODE = "Python code"
+    IMAGE = "built image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
