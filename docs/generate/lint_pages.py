@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 
-from lading.inspect.lint.rule import Rule, all_rules
+from lading.inspect.lint.rule import Kind, Rule, all_rules
 
 Table = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
 
@@ -28,7 +28,8 @@ def _mends(rule: Rule) -> str:
 
 def _page(rule: Rule) -> str:
     facts = f"{rule.kind.value} · {rule.severity.label}" + (" · `--fix` mends it" if rule.mends else "")
+    comment = "" if rule.kind is Kind.IMAGE else f"`# lading: ignore {rule.id} why`, or "
     return (
         f"# {rule.id}: {rule.title}\n\n{facts}\n\n{inspect.cleandoc(rule.page)}\n\nSource: {rule.source}\n\n"
-        f"Where it is wanted: `# lading: ignore {rule.id} why`, or `lading lint --severity {rule.id}=off`.\n"
+        f"Where it is wanted: {comment}`lading lint --severity {rule.id}=off`.\n"
     )

@@ -158,6 +158,18 @@ def configuration_page() -> str:
             properties["lint"]["anyOf"][0]["properties"],
             (),
         ),
+        (
+            "`[scan]`",
+            "`lading scan`: [guide](../guides/scan.md). A table of this name with `run` is a task.",
+            {k: v for k, v in properties["scan"]["anyOf"][0]["properties"].items() if k != "allow"},
+            (),
+        ),
+        (
+            "`[[scan.allow]]`",
+            "A finding that may be there, until its day.",
+            definitions["allowed"]["properties"],
+            definitions["allowed"]["required"],
+        ),
         ("`[data.NAME]`", "", definitions["data"]["properties"], definitions["data"]["required"]),
     )
     for title, about, keys, required in sections:
