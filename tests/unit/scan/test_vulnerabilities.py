@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lading.errors import LadingError, ProjectError, UsageError
@@ -247,6 +247,7 @@ def test_the_nearest_fix_above_is_named() -> None:
 versions = st.from_regex(r"\A[0-9]{1,2}(\.[0-9]{1,2}){0,2}(~rc[0-9])?(-[0-9](\+deb12u[0-9])?)?\Z")
 
 
+@settings(max_examples=40)
 @given(st.lists(versions, min_size=2, max_size=6, unique_by=lambda text: version_key(text)), versions)
 def test_in_order_ranges_alternate(bounds: list[str], version: str) -> None:
     """Between an odd and an even bound one is affected, in Debian's order, however the events stand."""

@@ -100,7 +100,7 @@ def lint_image(built: BuiltImage, severities: Mapping[str, Severity]) -> list[Fi
             path=shown(spot.path),
             line=max(1, spot.start),
             column=1,
-            message=spot.message,
+            message=shown(spot.message),
             image=name,
             layer=spot.layer,
         )

@@ -24,10 +24,12 @@ class Content(StrEnum):
     GIT_PACK = "packs of Git"
     MACHINE_CODE = "machine code"
     WEIGHTS = "weights and arrays"
-    OTHER = "other binary files"
+    OTHER = "other large binary files"
 
 
 ARCHIVES = frozenset({Content.ZIP, Content.TAR, Content.GZIP, Content.BZIP2, Content.XZ, Content.ZSTD})
+SEARCHED = frozenset({Content.TEXT, Content.DATABASE, Content.PICKLE})
+"""As they are, of any size."""
 _MAGIC = (
     (b"\x7fELF", Content.MACHINE_CODE),
     (b"MZ", Content.MACHINE_CODE),

@@ -16,16 +16,19 @@ from lading.image.elf import elf_needs
 from lading.inspect.image.layer import Look
 from lading.inspect.image.model import MemberKind
 from lading.inspect.image.tar import Head
-from lading.inspect.scan.content import ARCHIVES, HEAD_BYTES, Content, content_of, is_torch_archive
+from lading.inspect.scan.content import ARCHIVES, HEAD_BYTES, SEARCHED, Content, content_of, is_torch_archive
 from lading.inspect.scan.model import LayerFacts, Linkage, SecretSpot
-from lading.inspect.scan.nested import NotSearched, search_archive
+from lading.inspect.scan.nested import search_archive
 from lading.inspect.scan.search import TextSearch, search_bytecode, search_wide_text
+from lading.inspect.scan.unpacking import NotSearched
 from lading.project.credentials import form_suspicion, name_suspicion
 
 _LARGEST_HELD_BYTES = 64 << 20
 """Of one ELF file, bytecode or text in UTF-16."""
 _LARGEST_ARCHIVE_BYTES = 1 << 30
 _LARGEST_FORM_BYTES = 1 << 20
+_LARGEST_OTHER_BYTES = 4 << 20
+"""Of unknown formats: small ones are dumps and databases, large ones weights and pictures."""
 _STARTUP = re.compile(r"(?:^|/)(?:(?:sitecustomize|usercustomize|_manylinux)\.py|[^/]+\.pth)$")
 _SITE = re.compile(r"(?:^|/)(?:site|dist)-packages/[^/]+$|(?:^|/)lib/python3[^/]*/[^/]+$")
 _MODULES = {
@@ -153,7 +156,7 @@ class _FileLook:
         self._content = content = content_of(path, self._first[:HEAD_BYTES])
         if (named := name_suspicion(path)) is not None:
             self._layer.suspect(path, "", named.what, None)
-        elif content in (Content.TEXT, Content.DATABASE, Content.PICKLE):
+        elif content in SEARCHED or (content is Content.OTHER and size_bytes <= _LARGEST_OTHER_BYTES):
             self._search = TextSearch()
         elif content is Content.MACHINE_CODE:
             self._layer.leave_out(content, size_bytes)

@@ -6,19 +6,20 @@ keeps. What is broken or too large is not searched.
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
 import struct
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, cast
+from lzma import LZMAError
+from typing import IO
 
-from lading.inspect.scan.content import ARCHIVES, HEAD_BYTES, Content, content_of
+from lading.errors import ImageRefused
+from lading.inspect.image.model import MemberKind
+from lading.inspect.image.tar import TarReader
+from lading.inspect.scan.content import ARCHIVES, HEAD_BYTES, SEARCHED, Content, content_of
 from lading.inspect.scan.search import TextSearch, search_bytecode, search_text, search_wide_text
+from lading.inspect.scan.unpacking import NotSearched, TarStream, unpacked
 from lading.project.credentials import form_suspicion, name_suspicion
 
 _DEEPEST = 3
@@ -28,18 +29,14 @@ _LARGEST_INNER_BYTES = 64 << 20
 """Of an archive in an archive, of bytecode and of UTF-16: these are held in memory."""
 _LARGEST_FORM_BYTES = 1 << 20
 _PIECE_BYTES = 64 << 10
+_LARGEST_DIRECTORY_BYTES = 16 << 20
 _BROKEN = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
-    OverflowError, NotImplementedError, RuntimeError, struct.error,
-    IndexError,
+    zipfile.BadZipFile, ImageRefused, zlib.error, LZMAError, EOFError, OSError, ValueError, OverflowError,
+    NotImplementedError, RuntimeError, struct.error, IndexError,
 )  # fmt: skip
 
 Spot = tuple[str, str, int | None]
 """Member, what it looks like, line."""
-
-
-class NotSearched(Exception):
-    """The archive is broken, or larger than is looked at."""
 
 
 class _Budget:
@@ -66,17 +63,13 @@ def search_archive(path: str, content: Content, file: IO[bytes]) -> Iterator[Spo
         yield from _archive(path, content, file, _Budget(), 0)
     except _BROKEN as error:
         raise NotSearched(f"it is broken: {error}") from None
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":  # of a module that need not be there
-            raise
-        raise NotSearched(f"it is broken: {error}") from None
 
 
 def _archive(path: str, content: Content, file: IO[bytes], budget: _Budget, depth: int) -> Iterator[Spot]:
     if content is Content.ZIP:
         yield from _zip(file, budget, depth)
     elif content is Content.TAR:
-        yield from _tar(file, budget, depth)
+        yield from _tar(file, b"", budget, depth)
     elif content is Content.GIT_PACK:
         yield from _git_pack(file, budget)
     elif content is Content.GIT_OBJECT:
@@ -84,54 +77,18 @@ def _archive(path: str, content: Content, file: IO[bytes], budget: _Budget, dept
         budget.spend(len(inflated))
         yield from (("", what, None) for what, _ in search_text(inflated))
     else:
-        inner = _unpacked(content, file)
+        inner = unpacked(content, file)
         head = inner.read(HEAD_BYTES)
         name = path.rpartition("/")[2]
         stem = name.rpartition(".")[0] or name
         if content_of(stem, head) is Content.TAR:
-            joined = cast(IO[bytes], io.BufferedReader(_Joined(head, inner, budget), 1 << 16))
-            yield from _tar(joined, budget, depth, is_stream=True)
+            yield from _tar(inner, head, budget, depth)
         else:
             yield from _file("", stem, head, inner.read, budget, depth)
 
 
-class _Joined(io.RawIOBase):
-    """What was read of a stream, and the rest of it; what is skipped counts too."""
-
-    def __init__(self, head: bytes, rest: IO[bytes], budget: _Budget) -> None:
-        self._head, self._rest, self._budget = head, rest, budget
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        data = self._head[: len(buffer)] or self._rest.read(len(buffer))
-        self._head = self._head[len(data) :]
-        self._budget.spend(len(data))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _unpacked(content: Content, file: IO[bytes]) -> IO[bytes]:
-    if content is Content.GZIP:
-        return cast(IO[bytes], gzip.open(file))
-    if content is Content.BZIP2:
-        return bz2.open(file)
-    if content is Content.XZ:
-        return lzma.open(file)
-    try:
-        import zstandard
-    except ImportError:
-        raise NotSearched("zstd needs the package zstandard") from None
-    try:
-        return zstandard.ZstdDecompressor(max_window_size=128 << 20).stream_reader(
-            file, read_across_frames=True
-        )
-    except zstandard.ZstdError as error:
-        raise NotSearched(str(error)) from None
-
-
 def _zip(file: IO[bytes], budget: _Budget, depth: int) -> Iterator[Spot]:
+    _check_directory(file)
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             budget.member()
@@ -142,17 +99,42 @@ def _zip(file: IO[bytes], budget: _Budget, depth: int) -> Iterator[Spot]:
                 yield from _file(member.filename, member.filename, head, opened.read, budget, depth)
 
 
-def _tar(file: IO[bytes], budget: _Budget, depth: int, *, is_stream: bool = False) -> Iterator[Spot]:
-    with tarfile.open(fileobj=file, mode="r|" if is_stream else "r:") as archive:
-        for member in archive:
-            budget.member()
-            if not member.isreg():
-                continue
-            opened = archive.extractfile(member)
-            if opened is not None:
-                yield from _file(
-                    member.name, member.name, opened.read(HEAD_BYTES), opened.read, budget, depth
-                )
+def _check_directory(file: IO[bytes]) -> None:
+    """`zipfile` takes the whole directory into memory, so its size is looked at before."""
+    size = file.seek(0, io.SEEK_END)
+    start = file.seek(max(0, size - (66 << 10)))
+    tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0:
+        raise NotSearched("it has no directory")
+    (directory_bytes,) = struct.unpack_from("<I", tail, end + 12)
+    if tail[max(0, end - 20) : end].startswith(b"PK\x06\x07"):
+        file.seek(max(0, start + end - 20 - 56))
+        (directory_bytes,) = struct.unpack_from("<Q", file.read(56), 40)
+    if directory_bytes > _LARGEST_DIRECTORY_BYTES:
+        raise NotSearched("its directory is larger than 16 MiB")
+    file.seek(0)
+
+
+def _tar(file: IO[bytes], head: bytes, budget: _Budget, depth: int) -> Iterator[Spot]:
+    """`head` was read of `file` before. What is skipped counts too."""
+    stream = TarStream(file, head, budget.spend)
+    reader = TarReader(stream, "an archive")
+    for member in reader:
+        budget.member()
+        left = member.size_bytes
+
+        def read(size_bytes: int) -> bytes:
+            nonlocal left
+            data = stream.read_exactly(min(size_bytes, left))
+            left -= len(data)
+            return data
+
+        if member.kind is MemberKind.FILE:
+            yield from _file(member.path, member.path, read(HEAD_BYTES), read, budget, depth)
+        while left:
+            read(_PIECE_BYTES)
+        reader.skip_padding(member.size_bytes)
 
 
 def _file(
@@ -164,7 +146,7 @@ def _file(
     if head and (named := name_suspicion(path)) is not None:
         yield shown, named.what, None
         return
-    if content in (Content.TEXT, Content.DATABASE, Content.PICKLE):
+    if content in SEARCHED:
         yield from _text(shown, path, head, read, budget)
     elif content in (Content.BYTECODE, Content.WIDE_TEXT):
         whole = _whole(head, read, budget)

@@ -14,7 +14,7 @@ _BLOCK_BYTES = 1 << 20
 _OVERLAP_BYTES = 4096
 """The longest form is shorter: a private key counts by its first line and forty characters of its text."""
 _MOST_HITS = 20
-_SHORTEST_BYTES = 20
+_SHORTEST_BYTES, _LONGEST_BYTES = 20, 4096
 _STRING_HEAD = re.compile(rb"[zZ\xfa\xda](.)|[aA\xe1\xc1](.{4})", re.DOTALL)
 """A string in bytecode has its kind and its length before it, and the length may be a letter."""
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
@@ -27,7 +27,8 @@ Hit = tuple[str, int]
 class TextSearch:
     """Feed a text front to back, then `finish`."""
 
-    def __init__(self) -> None:
+    def __init__(self, block_bytes: int = _BLOCK_BYTES) -> None:
+        self._block_bytes = block_bytes
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._lines_before = 0
@@ -38,7 +39,7 @@ class TextSearch:
     def feed(self, data: bytes | memoryview) -> None:
         self._waiting.append(bytes(data))
         self._waiting_bytes += len(data)
-        if self._waiting_bytes >= _BLOCK_BYTES:
+        if self._waiting_bytes >= self._block_bytes:
             block = b"".join(self._waiting)
             self._search(block)
             done = len(block) - _OVERLAP_BYTES
@@ -83,9 +84,10 @@ def _strings(content: bytes) -> Iterator[bytes]:
     """All that may be strings of letters, without what stands before them."""
     for match in _STRING_HEAD.finditer(content):
         size = int.from_bytes(match[1] or match[2] or b"", "little")
-        text = content[match.end() : match.end() + size]
-        if _SHORTEST_BYTES <= size == len(text) and _CONTROL.search(text) is None:
-            yield text
+        if _SHORTEST_BYTES <= size <= min(_LONGEST_BYTES, len(content) - match.end()):
+            text = content[match.end() : match.end() + size]
+            if _CONTROL.search(text) is None:
+                yield text
 
 
 def search_wide_text(content: bytes) -> list[Hit]:
