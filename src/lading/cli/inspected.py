@@ -16,11 +16,13 @@ from lading.errors import DigestMismatch, EngineError, StoreError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lading.inspect.image.attached import Attachment
     from lading.inspect.image.model import ImageEvidence
     from lading.inspect.image.source import ImageSource
     from lading.oci.digest import DiffId, Digest
     from lading.run.rows import ImageRow
 
+_KINDS = ("oci", "oci-archive", "docker-archive", "docker", "podman")
 FORMS = (
     "a target, a digest or tag in the store, HOST/REPOSITORY:TAG, oci:DIR, oci-archive:FILE,"
     " docker-archive:FILE, docker:NAME or podman:NAME"
@@ -172,6 +174,30 @@ def _pulled(words: str, platform: str, session: Session) -> Digest:
             fetched_bytes = pull_layers(registry, image, store, progress=phase.advance)
     session.printer.note(f"{reference.name}@{image.digest}: {format_size(fetched_bytes)} fetched")
     return image.digest
+
+
+def ask_attached(
+    words: str, platform: str, source: ImageSource, session: Session
+) -> tuple[Attachment, ...] | None:
+    """What a registry says refers to the image that `words` name there; None for an image of elsewhere.
+
+    Raises what asking a registry raises.
+    """
+    from lading.oci.reference import Reference
+    from lading.registry.attached import fetch_referrers
+
+    is_elsewhere = words.partition(":")[0] in _KINDS or source.digest is None
+    if is_elsewhere or _known(words, platform, session) == source.digest:
+        return None
+    from lading.inspect.image.attached import index_attachments, referrer_attachments
+    from lading.registry.client import open_registry
+
+    reference = Reference.parse(words)
+    assert source.digest is not None
+    with open_registry(reference.registry, session.store, session.environment) as registry:
+        index, referrers, read = fetch_referrers(registry, reference, source.digest)
+        beside = index_attachments(index, read) if index is not None else ()
+        return (*beside, *referrer_attachments(referrers, read, source.digest))
 
 
 def default_platform() -> str:

@@ -163,17 +163,28 @@ def _lint_images(
 def _lint_image(
     word: str, options: argparse.Namespace, severities: Mapping[str, Severity], session: Session
 ) -> list[Finding]:
-    from lading.cli.inspected import default_platform, find_source
+    from lading.cli.inspected import ask_attached, default_platform, find_source
     from lading.inspect.explain.explanation import explain_image
     from lading.inspect.lint.built import BuiltImage, lint_image
     from lading.inspect.scan.kept import read_with_facts
 
-    source = find_source(word, options.platform or default_platform(), session)
+    platform = options.platform or default_platform()
+    source = find_source(word, platform, session)
+    attached = (
+        source.attached if source.attached is not None else ask_attached(word, platform, source, session)
+    )
     with session.store.using(), session.printer.progress(f"reading {source.name}") as phase:
         image, facts = read_with_facts(source, session.store, progress=phase.advance)
     explanation = explain_image(image)
     return lint_image(
-        BuiltImage(explanation=explanation, facts=facts, driver=options.driver, gpu=options.gpu), severities
+        BuiltImage(
+            explanation=explanation,
+            facts=facts,
+            attached=attached,
+            driver=options.driver,
+            gpu=options.gpu,
+        ),
+        severities,
     )
 
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from scan.images import put, wheel
-from scan.planted import GITHUB, LINE
-from scan.records import CRITICAL, record
 
 from lading.store import Store
+from scanned.images import put, wheel
+from scanned.planted import GITHUB, LINE
+from scanned.records import CRITICAL, record
 
 from .conftest import Lading
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from image.elves import shared_object
-from scan.images import SITE, Layer, wheel
-from scan.innocent import safetensors
-from scan.planted import GITHUB, LINE, pem
+
+from lading.inspect.image.attached import PROVENANCE, SBOM, Attachment
+from scanned.images import SITE, Layer, wheel
+from scanned.innocent import safetensors
+from scanned.planted import GITHUB, LINE, pem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,8 @@ class Case:
     config: Mapping[str, Any] = field(default_factory=dict)
     twice: tuple[tuple[str, bytes], ...] = ()
     """Put behind the members of the first layer, whatever is there already."""
+    attached: tuple[Attachment, ...] | None = None
+    """`SELF` as subject is the image itself."""
     driver: str | None = None
     gpu: int | None = None
 
@@ -80,6 +84,13 @@ def user(name: str) -> Case:
 def built(*times: float, history: str = "2026-11-25T10:00:00Z", **more: Any) -> Case:
     files = {f"f{number}": member(b"x", mtime=time) for number, time in enumerate(times)}
     return Case(layers=(files,), config={"history": [{"created": history, "created_by": "RUN make"}]}, **more)
+
+
+SELF = "self"
+
+
+def about(kind: str, subject: str, *, there: bool = True) -> Attachment:
+    return Attachment(kind=kind, subject=subject, has_subject=there)
 
 
 NOON = 1_795_600_800.0
@@ -284,6 +295,21 @@ IMAGES: dict[str, tuple[tuple[Case, ...], tuple[Case, ...]]] = {
             runs(b"#!/bin/sh\n", "./run.sh", path="app/run.sh", WorkingDir="/app"),
             Case(),
             runs(None, "$PROGRAM"),
+        ),
+    ),
+    "LDI015": (
+        (
+            Case(attached=()),
+            Case(attached=(about(SBOM, SELF),)),
+            Case(attached=(about(PROVENANCE, "sha256:" + "0" * 64, there=False), about(SBOM, SELF))),
+            Case(attached=(about(PROVENANCE, "sha256:" + "0" * 64), about(SBOM, "sha256:" + "0" * 64))),
+        ),
+        (
+            Case(attached=(about(SBOM, SELF), about(PROVENANCE, SELF))),
+            Case(),
+            Case(
+                attached=(about(PROVENANCE, "sha256:" + "0" * 64), about(SBOM, SELF), about(PROVENANCE, SELF))
+            ),
         ),
     ),
     "LDI016": (

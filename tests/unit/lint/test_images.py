@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scan import images
 
+from lading.inspect.image.attached import Attachment
 from lading.inspect.lint.built import BuiltImage, lint_image
 from lading.inspect.lint.model import Finding, Severity
 from lading.inspect.lint.output import as_json, sarif
 from lading.inspect.lint.rule import Kind, all_rules
 from lading.store import Store
-from lint.image_cases import IMAGES, Case, Script
+from lint.image_cases import IMAGES, SELF, Case, Script
+from scanned import images
 
 CATCH = [
     pytest.param(rule, case, id=f"{rule}-{n}")
@@ -51,7 +53,20 @@ def findings(store: Store, case: Case, monkeypatch: pytest.MonkeyPatch) -> list[
 
     monkeypatch.setattr(images, "layer_tar", layer_tar)
     explanation, facts = images.read(store, images.put(store, case.layers, case.config))
-    return lint_image(BuiltImage(explanation=explanation, facts=facts, driver=case.driver, gpu=case.gpu), {})
+    built = BuiltImage(
+        explanation=explanation,
+        facts=facts,
+        attached=_attached(case, str(explanation.image.digest)),
+        driver=case.driver,
+        gpu=case.gpu,
+    )
+    return lint_image(built, {})
+
+
+def _attached(case: Case, digest: str) -> tuple[Attachment, ...] | None:
+    if case.attached is None:
+        return None
+    return tuple(replace(one, subject=digest) if one.subject == SELF else one for one in case.attached)
 
 
 @pytest.mark.parametrize(("rule", "case"), CATCH)

@@ -12,9 +12,8 @@ from lading.inspect.scan.model import Check
 from lading.inspect.scan.output import as_json, sarif
 from lading.project.scan_settings import Allowed
 from lading.run.gate import Outcome
-
-from .images import SITE, scan, store_in, wheel
-from .planted import LINE
+from scanned.images import SITE, scan, store_in, wheel
+from scanned.planted import LINE
 
 DEMO = wheel(
     "demo", "1.0", {"demo/__init__.py": b"x = 1\n", "demo/empty.py": b"", "../../../bin/demo": b"#!/x\n"}

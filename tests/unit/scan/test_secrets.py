@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from lading.inspect.scan.model import Check
 from lading.inspect.scan.search import TextSearch, search_text
 from lading.project.tokens import FORMATS
-
-from . import innocent, planted
-from .images import SITE, put, read, scan, store_in, wheel
+from scanned import innocent, planted
+from scanned.images import SITE, put, read, scan, store_in, wheel
 
 
 @pytest.mark.catalogue("Z02")

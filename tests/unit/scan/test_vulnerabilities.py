@@ -22,9 +22,8 @@ from lading.inspect.scan.report import Advice, ScanReport
 from lading.inspect.scan.vulnerabilities import find_subjects
 from lading.lock.debian.version import version_key
 from lading.run.gate import Outcome
-
-from .images import put, read, scan, store_in, wheel
-from .records import CRITICAL, MEDIUM, record
+from scanned.images import put, read, scan, store_in, wheel
+from scanned.records import CRITICAL, MEDIUM, record
 
 OS_RELEASE = b'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n'
 _GLIBC = b"Status: install ok installed\nArchitecture: amd64\nSource: glibc\nVersion: 2.36-9+deb12u1\n\n"

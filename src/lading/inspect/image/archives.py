@@ -14,11 +14,13 @@ import tarfile
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from lading.errors import ImageRefused, UsageError
+from lading.inspect.image.attached import index_attachments
 from lading.inspect.image.source import LARGEST_DOCUMENT_BYTES, ImageSource, LayerSource, parse_document
 from lading.oci.digest import Digest
 
@@ -150,8 +152,17 @@ def layout_image(container: Container, name: str, platform: str) -> ImageSource:
     index = container.read("index.json")
     if index is None:
         raise ImageRefused(container.place, "layout", "it has no index.json", hints=("skopeo copy --help",))
-    digest = _choose(container, parse_document(index, container.place), platform, 0)
-    return manifest_image(container, name, digest)
+    document = parse_document(index, container.place)
+    image = manifest_image(container, name, _choose(container, document, platform, 0))
+    return replace(image, attached=index_attachments(document, lambda digest: _manifest(container, digest)))
+
+
+def _manifest(container: Container, digest: str) -> Mapping[str, Any] | None:
+    """A manifest that is there and whole; None for all else."""
+    try:
+        return _document(container, Digest(digest))
+    except (ImageRefused, ValueError):
+        return None
 
 
 def _choose(container: Container, index: Mapping[str, Any], platform: str, depth: int) -> Digest:

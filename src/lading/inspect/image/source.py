@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
 from lading.errors import ImageRefused
+from lading.inspect.image.attached import Attachment
 from lading.inspect.image.kept import find_layer, keep_layer
 from lading.inspect.image.layer import Observer, read_layer
 from lading.inspect.image.model import ImageEvidence, LayerEvidence, LayerNote
@@ -33,6 +34,8 @@ class ImageSource:
     digest: Digest | None
     config_bytes: bytes = field(repr=False)
     layers: tuple[LayerSource, ...]
+    attached: tuple[Attachment, ...] | None = None
+    """What refers to it or its neighbours; None where that cannot be known."""
 
 
 class Companion(Protocol):

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from lading.inspect.explain.explanation import Explanation, shown
+from lading.inspect.image.attached import Attachment
 from lading.inspect.image.model import Member, MemberKind, Where
 from lading.inspect.lint.model import Finding, Severity
 from lading.inspect.lint.rule import Kind, all_rules
@@ -27,6 +28,8 @@ class BuiltImage:
 
     explanation: Explanation
     facts: tuple[LayerFacts, ...]
+    attached: tuple[Attachment, ...] | None = None
+    """What refers to it; None where that cannot be known."""
     driver: str | None = None
     gpu: int | None = None
 

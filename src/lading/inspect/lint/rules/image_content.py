@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from lading.inspect.image.attached import PROVENANCE, SBOM
 from lading.inspect.image.model import MemberKind
 from lading.inspect.lint.built import BuiltImage
 from lading.inspect.lint.model import Severity, Spot
@@ -268,3 +269,37 @@ def setuid(image: BuiltImage) -> Iterator[Spot]:
         owner = image.explanation.packages.owner(finding.path)
         if owner is None or owner.kind not in ("deb", "apk"):
             yield _spot(finding)
+
+
+@rule(
+    "LDI015", "No bill of materials, or no provenance", Kind.IMAGE, Severity.INFO,
+    "OCI distribution specification, referrers; BuildKit's attestations",
+)  # fmt: skip
+def attached(image: BuiltImage) -> Iterator[Spot]:
+    """Nobody can say later what is in it and how it was made. Looked for beside an image at a registry and in
+    an OCI layout: as referrers, and as attestations of BuildKit. One that is about another digest counts for
+    nothing.
+
+    Silent where neither could be: in the store, in Docker, in Docker's archives.
+
+    Bad:
+
+        docker buildx build --provenance=false --push .
+
+    Good:
+
+        docker buildx build --provenance=true --sbom=true --push .
+        lading push registry.example/team/app
+    """
+    if image.attached is None:
+        return
+    digest = image.explanation.image.digest
+    for kind in (SBOM, PROVENANCE):
+        of_kind = [one for one in image.attached if one.kind == kind]
+        if any(one.subject == digest for one in of_kind):
+            continue
+        stray = next((one.subject for one in of_kind if not one.has_subject), None)
+        if stray is not None:
+            yield Spot(start=0, message=f"its {kind} is about {stray[:19]}, which is another image")
+        else:
+            yield Spot(start=0, message=f"no {kind} refers to it")

@@ -12,8 +12,8 @@ import struct
 import uuid
 import zlib
 
-from .images import wheel
-from .planted import bytecode, pem, zipped
+from scanned.images import wheel
+from scanned.planted import bytecode, pem, zipped
 
 RANDOM = random.Random(29)
 LETTERS = string.ascii_letters + string.digits

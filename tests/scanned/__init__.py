@@ -1,0 +1,1 @@
+"""What the tests of scans share: small images, planted secrets, innocent look-alikes, advisories."""
