@@ -44,6 +44,7 @@ def judged(
     tmp_path: Path, *records: dict[str, Any], layers: Any = ({**DEBIAN, **TORCH},), **more: Any
 ) -> ScanReport:
     """What a scan of this image says with a database of these records."""
+    tmp_path.mkdir(exist_ok=True)
     store = store_in(tmp_path)
     explanation, _ = read(store, put(store, layers))
     path = tmp_path / "advisories.jsonl"
@@ -54,7 +55,7 @@ def judged(
     return scan(store, *layers, checks=ALL, advice=advice, **more)
 
 
-def found(report: ScanReport) -> list[tuple[str, str, str, str | None]]:
+def found_in(report: ScanReport) -> list[tuple[str, str, str, str | None]]:
     return [(f.id, f.package, f.details["severity"], f.details["fixed"]) for f in report.findings]
 
 
@@ -63,7 +64,7 @@ def test_a_planted_package_with_a_flaw_fails_the_gate(tmp_path: Path) -> None:
     report = judged(
         tmp_path, record("CVE-2026-1", "torch", ("introduced", "0"), ("fixed", "2.6.0"), vector=CRITICAL)
     )
-    assert found(report) == [("CVE-2026-1", "torch", "critical", "2.6.0")]
+    assert found_in(report) == [("CVE-2026-1", "torch", "critical", "2.6.0")]
     assert report.findings[0].details["score"] == 9.8
     assert report.verdict.outcome is Outcome.FAIL
 
@@ -72,7 +73,7 @@ def test_a_fixed_version_passes(tmp_path: Path) -> None:
     report = judged(
         tmp_path, record("CVE-2026-1", "torch", ("introduced", "0"), ("fixed", "2.5.0"), vector=CRITICAL)
     )
-    assert (found(report), report.verdict.outcome) == ([], Outcome.PASS)
+    assert (found_in(report), report.verdict.outcome) == ([], Outcome.PASS)
 
 
 def test_debian_is_judged_by_source_package_and_release(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_debian_is_judged_by_source_package_and_release(tmp_path: Path) -> None:
         ),
         record("DEBIAN-CVE-2024-5", "perl", ("introduced", "0"), ecosystem="Debian:12"),
     )
-    assert found(report) == [
+    assert found_in(report) == [
         ("CVE-2024-1", "glibc", "medium", "2.36-9+deb12u3"),
         ("DEBIAN-CVE-2024-5", "perl", "unknown", None),
     ]
@@ -104,7 +105,7 @@ def test_debian_is_judged_by_source_package_and_release(tmp_path: Path) -> None:
 
 def test_a_withdrawn_advisory_is_none(tmp_path: Path) -> None:
     one = record("CVE-2026-1", "torch", ("introduced", "0"), withdrawn="2026-01-01T00:00:00Z")
-    assert found(judged(tmp_path, one)) == []
+    assert found_in(judged(tmp_path, one)) == []
 
 
 def test_records_of_one_flaw_are_one_finding(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_records_of_one_flaw_are_one_finding(tmp_path: Path) -> None:
         ),
         record("GHSA-d-e-f", "torch", *events, aliases=["CVE-2026-2"], vector=MEDIUM),
     )
-    assert found(report) == [
+    assert found_in(report) == [
         ("CVE-2026-1", "torch", "high", "2.6.0"),
         ("CVE-2026-2", "torch", "medium", "2.6.0"),
     ]
@@ -131,7 +132,7 @@ def test_a_notice_of_several_flaws_goes_when_each_is_told(tmp_path: Path) -> Non
         for n in (1, 2)
     ]
     notice = record("DSA-1-1", "glibc", *events, ecosystem="Debian:12", upstream=["CVE-2024-1", "CVE-2024-2"])
-    assert [one[0] for one in found(judged(tmp_path, *flaws, notice))] == ["CVE-2024-1", "CVE-2024-2"]
+    assert [one[0] for one in found_in(judged(tmp_path, *flaws, notice))] == ["CVE-2024-1", "CVE-2024-2"]
     assert "DSA-1-1" in judged(tmp_path, flaws[0], notice).findings[1].ids
 
 
@@ -161,7 +162,7 @@ def test_a_severity_is_the_vectors_else_the_databases_word(
 
 def test_a_malicious_package_is_critical(tmp_path: Path) -> None:
     one = record("MAL-2026-1", "torch", versions=("2.5.0",))
-    assert found(judged(tmp_path, one)) == [("MAL-2026-1", "torch", "critical", None)]
+    assert found_in(judged(tmp_path, one)) == [("MAL-2026-1", "torch", "critical", None)]
 
 
 SCORES = {
@@ -321,6 +322,40 @@ def test_what_the_database_does_not_cover_is_said(tmp_path: Path) -> None:
     report = judged(tmp_path, ONE, gate="unjudged == 0")
     assert report.unjudged == {"Debian:12: not in the database": 2}
     assert report.verdict.outcome is Outcome.FAIL
+
+
+def test_packages_without_records_and_releases_without_names_are_said(tmp_path: Path) -> None:
+    bare = {**TORCH, "etc/os-release": b"ID=fedora\nVERSION_ID=42\n"}
+    report = judged(tmp_path / "a", ONE, layers=(bare,))
+    assert report.unjudged == {"packages of fedora, of which the image has no records": 1}
+    unnamed = {**TORCH, "var/lib/dpkg/status": DPKG, "etc/os-release": b"ID=debian\n"}
+    report = judged(tmp_path / "b", ONE, layers=(unnamed,))
+    assert report.unjudged == {"Debian packages of a release that os-release does not tell": 3}
+
+
+def test_conda_packages_are_judged_as_pypis_and_alpines_are_not(tmp_path: Path) -> None:
+    meta = {
+        "name": "torch",
+        "version": "2.5.0",
+        "files": ["lib/python3.12/site-packages/torch-2.5.0.dist-info/METADATA"],
+    }
+    conda = {
+        "opt/conda/conda-meta/torch-2.5.0-0.json": json.dumps(meta).encode(),
+        "opt/conda/lib/python3.12/site-packages/torch-2.5.0.dist-info/METADATA": b"Name: torch\nVersion: 2.5.0\n\n",
+        "lib/apk/db/installed": b"P:musl\nV:1.2.5-r0\n\n",
+    }
+    report = judged(tmp_path, ONE, layers=(conda,))
+    assert [(f.package, f.version) for f in report.findings] == [("torch", "2.5.0")]
+    assert report.unjudged == {"Alpine packages": 1}
+
+
+def test_ubuntu_is_judged_for_its_release(tmp_path: Path) -> None:
+    layer = {"etc/os-release": b'ID=ubuntu\nVERSION_ID="24.04"\n', "var/lib/dpkg/status": DPKG}
+    one = record(
+        "UBUNTU-CVE-1-1", "glibc", ("introduced", "0"), ecosystem="Ubuntu:24.04:LTS", upstream=["CVE-1-1"]
+    )
+    other = record("UBUNTU-CVE-1-2", "glibc", ("introduced", "0"), ecosystem="Ubuntu:Pro:24.04:LTS")
+    assert [found[0] for found in found_in(judged(tmp_path, one, other, layers=(layer,)))] == ["CVE-1-1"]
 
 
 def test_what_was_not_asked_for_is_inconclusive(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ class LayerLook:
     def see_pickle(self, path: str) -> None:
         self._pickles.append(path)
 
-    def see_elf(self, path: str, content: bytes) -> None:
+    def see_elf(self, path: str, content: memoryview) -> None:
         needs = elf_needs(content)
         if needs is not None:
             self._linkages[path] = Linkage(needs.machine, needs.soname or "", needs.needed)
@@ -196,8 +196,9 @@ class _FileLook:
 
     def _look_into(self, path: str, content: Content, held: IO[bytes]) -> None:
         layer = self._layer
-        if content is Content.MACHINE_CODE:
-            layer.see_elf(path, held.read())
+        if content is Content.MACHINE_CODE and isinstance(held, io.BytesIO):
+            with held.getbuffer() as view:  # no second copy of a large library
+                layer.see_elf(path, view)
         elif content is Content.BYTECODE:
             for what in search_bytecode(held.read()):
                 layer.suspect(path, "", what, None)

@@ -74,7 +74,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def sarif(report: ScanReport) -> dict[str, Any]:
     """One run. What an exception lets be is a result that is suppressed, with the reason."""
     ids = sorted({_rule(finding) for finding in report.findings})
-    titles = {_rule(finding): _title(finding) for finding in report.findings}
+    described = {_rule(finding): _description(finding) for finding in report.findings}
     return {
         "$schema": _SARIF,
         "version": "2.1.0",
@@ -83,7 +83,7 @@ def sarif(report: ScanReport) -> dict[str, Any]:
                 "tool": {
                     "driver": {
                         "name": "lading",
-                        "rules": [{"id": one, "shortDescription": {"text": titles[one]}} for one in ids],
+                        "rules": [{"id": one, **described[one]} for one in ids],
                     }
                 },
                 "results": [
@@ -98,8 +98,13 @@ def _rule(finding: Finding) -> str:
     return finding.id if finding.check is Check.VULNERABILITIES else str(finding.check)
 
 
-def _title(finding: Finding) -> str:
-    return finding.message if finding.check is Check.VULNERABILITIES else _TITLES[finding.check]
+def _description(finding: Finding) -> dict[str, Any]:
+    if finding.check is not Check.VULNERABILITIES:
+        return {"shortDescription": {"text": _TITLES[finding.check]}}
+    described: dict[str, Any] = {"shortDescription": {"text": finding.message}}
+    if finding.details["score"] is not None:  # code scanning sorts by it
+        described["properties"] = {"security-severity": str(finding.details["score"])}
+    return described
 
 
 def _result(report: ScanReport, finding: Finding, index: int) -> dict[str, Any]:

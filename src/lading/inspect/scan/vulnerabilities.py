@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from lading.inspect.explain.explanation import Explanation
+from lading.inspect.explain.explanation import Explanation, shown
 from lading.inspect.explain.packages import Package
 from lading.inspect.scan.advisories import Advisory, Affected, Database, normal_name
 from lading.inspect.scan.affected import SCHEMES, Scheme, fixed_version, is_affected
@@ -54,7 +54,11 @@ class Subjects:
 def find_subjects(explanation: Explanation) -> Subjects:
     held: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     unjudged: dict[str, int] = defaultdict(int)
-    system = _system(explanation)
+    release = _release(explanation)
+    system = _system(release)
+    kinds = {package.kind for package in explanation.packages.packages if not package.gone}
+    if release.get("ID") and not kinds & {"deb", "apk"}:
+        unjudged[f"packages of {shown(release['ID'])}, of which the image has no records"] = 1
     for package in explanation.packages.packages:
         if package.gone:
             continue
@@ -84,13 +88,18 @@ def source_of(package: Package) -> tuple[str, str]:
     return match[1], match[2] or package.version
 
 
-def _system(explanation: Explanation) -> str:
-    """`Debian:12`, `Ubuntu:24.04`; empty where the image does not say."""
+def _release(explanation: Explanation) -> dict[str, str]:
+    """os-release; later layers have the last word."""
     release: dict[str, str] = {}
     for layer in explanation.image.layers:
         for document in layer.documents.values():
             if document["kind"] == "os-release":
                 release |= document["fields"]
+    return release
+
+
+def _system(release: Mapping[str, str]) -> str:
+    """`Debian:12`, `Ubuntu:24.04`; empty where the image does not say."""
     number = release.get("VERSION_ID") or _CODENAMES.get(release.get("VERSION_CODENAME", ""), "")
     system = {"debian": "Debian", "ubuntu": "Ubuntu"}.get(release.get("ID", ""))
     return f"{system}:{number}" if system and number else ""
