@@ -339,9 +339,10 @@ def test_conda_packages_are_judged_as_pypis_and_alpines_are_not(tmp_path: Path) 
         "version": "2.5.0",
         "files": ["lib/python3.12/site-packages/torch-2.5.0.dist-info/METADATA"],
     }
+    info = "opt/conda/lib/python3.12/site-packages/torch-2.5.0.dist-info"
     conda = {
         "opt/conda/conda-meta/torch-2.5.0-0.json": json.dumps(meta).encode(),
-        "opt/conda/lib/python3.12/site-packages/torch-2.5.0.dist-info/METADATA": b"Name: torch\nVersion: 2.5.0\n\n",
+        f"{info}/METADATA": b"Name: torch\nVersion: 2.5.0\n\n",
         "lib/apk/db/installed": b"P:musl\nV:1.2.5-r0\n\n",
     }
     report = judged(tmp_path, ONE, layers=(conda,))
