@@ -114,3 +114,7 @@ def test_what_docker_built_is_searched_in_every_layer(docker: Tool, lading: Tool
         ("config: env DATABASE_PASSWORD", None, ""),
         ("config: history entry 4", None, ""),
     ]
+    linted = lading("lint", f"docker-archive:{archive}", "--json", cwd=tmp_path, check=False)
+    rules = [one["rule"] for one in json.loads(linted.stdout)["findings"]]
+    assert (linted.returncode, rules.count("LDI001")) == (1, 3)
+    assert "LDI015" not in rules, "an archive of Docker's cannot hold what refers to it"

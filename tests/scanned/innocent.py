@@ -13,7 +13,7 @@ import uuid
 import zlib
 
 from scanned.images import wheel
-from scanned.planted import bytecode, pem, zipped
+from scanned.planted import HF, bytecode, pem, zipped
 
 RANDOM = random.Random(29)
 LETTERS = string.ascii_letters + string.digits
@@ -114,6 +114,10 @@ FILES: dict[str, bytes] = {
             "demo/docs/jwt.md": f"Example: `{jwt()}`\n".encode(),
             "demo/jwt.py": f'"""Example: {jwt()}"""\n'.encode(),
             "demo/examples/id_rsa": pem("OPENSSH ").encode(),
+            "demo/tests.py": f'KEY = """{pem("RSA ")}"""\n'.encode(),
+            "demo/testing_utils.py": f'TOKEN = "{HF}"\n'.encode(),
+            "demo/__pycache__/testing_utils.cpython-312.pyc": bytecode(HF),
+            "demo/data/iam/examples-1.json": _json_bytes({"PrivateKey": pem("RSA ")}),
         },
     ),
 }

@@ -74,7 +74,7 @@ def test_secrets_in_variables_labels_commands_and_history_are_found(tmp_path: Pa
 def test_hashes_locks_ids_certificates_and_samples_are_none(tmp_path: Path) -> None:
     report = scan(store_in(tmp_path), innocent.FILES, config=innocent.CONFIG)
     assert [(found.path, found.message) for found in report.findings] == []
-    assert report.sample_count == 5
+    assert report.sample_count == 9
 
 
 def test_what_a_package_does_not_list_is_no_sample_of_it(tmp_path: Path) -> None:
@@ -82,6 +82,14 @@ def test_what_a_package_does_not_list_is_no_sample_of_it(tmp_path: Path) -> None
     planted_file = f"{SITE}/demo/tests/server.key"
     report = scan(store_in(tmp_path), files, {planted_file: planted.pem("RSA ").encode()})
     assert [found.path for found in report.findings] == [planted_file]
+
+
+def test_a_sample_that_is_not_what_the_package_brought_is_none(tmp_path: Path) -> None:
+    path = f"{SITE}/demo/tests/server.key"
+    files = wheel("demo", "1.0", {"demo/tests/server.key": planted.pem("").encode()})
+    assert scan(store_in(tmp_path), files).findings == ()
+    changed = scan(store_in(tmp_path), files, {path: planted.pem("").encode()})
+    assert {(found.path, found.layer) for found in changed.findings} == {(path, 1), (path, 2)}
 
 
 def test_what_is_not_searched_is_counted(tmp_path: Path) -> None:
@@ -204,3 +212,24 @@ CHAINED = {
 @pytest.mark.parametrize("path", CHAINED)
 def test_streams_one_after_another_and_in_each_other_are_read(tmp_path: Path, path: str) -> None:
     assert [found.path for found in scan(store_in(tmp_path), {path: CHAINED[path]}).findings] == [path]
+
+
+def test_z09_all_that_is_planted_is_found_among_all_that_is_innocent_and_nothing_else(tmp_path: Path) -> None:
+    """One image: every kind, every place, half of it deleted by a later layer, and the look-alikes around."""
+    kinds = {f"srv/{kind}.txt": f"value: '{text}'\n".encode() for kind, text in planted.TOKENS.items()}
+    secrets = {
+        **kinds,
+        **{f"srv/{path}": content for path, content in (planted.FILES | planted.PLACES).items()},
+    }
+    deleted = [path for number, path in enumerate(secrets) if number % 2]
+    whiteouts = {f"{path.rpartition('/')[0]}/.wh.{path.rpartition('/')[2]}": b"" for path in deleted}
+    report = scan(store_in(tmp_path), innocent.FILES, secrets, whiteouts, config=planted.CONFIG)
+    in_files = {found.path for found in report.findings if not found.path.startswith("config:")}
+    assert in_files == set(secrets)
+    assert (
+        len(report.findings) - sum(found.layer is not None for found in report.findings)
+        == planted.CONFIG_COUNT
+    )
+    assert len(secrets) + planted.CONFIG_COUNT >= 85
+    hidden = {found.path for found in report.findings if found.details["hidden"] == "deleted"}
+    assert hidden == set(deleted)

@@ -13,9 +13,14 @@ from lading.inspect.image.model import Member, MemberKind, Where
 from lading.inspect.scan.model import Check, Finding, LayerFacts
 
 _EXAMPLES = re.compile(
-    r"(?:^|/)(?:tests?|testing|test_?data|unittests?|examples?|demos?|docs?|[^/]+\.dist-info|[^/]+\.egg-info)/"
+    r"(?:^|/)(?:"
+    r"(?:tests?|testing|test_?data|unittests?|fixtures?|mocks?|examples?|samples?|demos?|docs?"
+    r"|[^/]+\.(?:dist|egg)-info)/"
+    r"|(?:tests?|conftest|testing|testing_\w+|\w+_testing|test_\w+|\w+_tests?|examples?[\w-]*)\."
+    r"(?:cpython-\d+\.(?:opt-\d\.)?pyc|py|json|ya?ml|md|rst|txt|ipynb)$"
+    r")"
 )
-"""Folders of a package where keys are samples: they sign nothing."""
+"""Places of a package where keys are samples: they sign nothing."""
 _OWN_TESTS = re.compile(r"(?:^|/)lib/python3[^/]*/test/|^usr/share/doc/")
 _MOST_LINKS = 40
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -23,35 +28,44 @@ EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 
 def find_secrets(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> Iterator[Finding]:
     """In every layer, hidden ones too; not in what packages bring as samples (see `sample_count`)."""
+    samples = _samples(explanation, layers)
     for number, facts in enumerate(layers):
         members = _members(explanation, number, {spot.path for spot in facts.secrets})
         for spot in facts.secrets:
-            if is_sample(explanation, spot.path):
+            if spot.path in samples:
                 continue
             gone = explanation.merged.gone.get(members[spot.path]) if spot.path in members else None
             hidden = f"; {gone[0]} by layer {gone[1] + 1}, and everybody who pulls it has it" if gone else ""
-            inside = f" (in {shown(spot.inside)})" if spot.inside else ""
+            line = f":{spot.line}" if spot.line is not None else ""
+            inside = f" (in {shown(spot.inside)}{line})" if spot.inside else ""
             yield Finding(
                 check=Check.SECRETS,
                 id="secret",
                 message=f"{spot.what}{inside}{hidden}",
                 path=spot.path,
                 layer=number + 1,
-                line=spot.line,
+                line=None if spot.inside else spot.line,
                 package=_package_name(explanation, spot.path),
                 details={"inside": spot.inside, "hidden": gone[0].value if gone else ""},
             )
 
 
-def is_sample(explanation: Explanation, path: str) -> bool:
-    """What an installed package lists as its own, among its tests, examples or documents."""
-    if _OWN_TESTS.search(path):
-        return True
-    return _EXAMPLES.search(path) is not None and explanation.packages.owner(path) is not None
+def _samples(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> set[str]:
+    """Files that an installed package lists as its own, among its tests, examples or documents, as it brought
+    them."""
+    paths = {spot.path for facts in layers for spot in facts.secrets}
+    samples = {
+        path
+        for path in paths
+        if _OWN_TESTS.search(path)
+        or (_EXAMPLES.search(path) is not None and explanation.packages.owner(path) is not None)
+    }
+    return samples - {finding.path for finding in find_altered(explanation)} if samples else samples
 
 
 def sample_count(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> int:
-    return sum(is_sample(explanation, spot.path) for facts in layers for spot in facts.secrets)
+    samples = _samples(explanation, layers)
+    return sum(spot.path in samples for facts in layers for spot in facts.secrets)
 
 
 def find_altered(explanation: Explanation) -> Iterator[Finding]:
