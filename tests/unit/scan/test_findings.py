@@ -75,6 +75,15 @@ STARTUP = {
     f"{SITE}/sitecustomize.py": b"print('hello')\n",
     f"{SITE}/_manylinux.py": b"manylinux1_compatible = False\n",
     "usr/local/lib/python3.12/usercustomize.py": b"print('hello')\n",
+    f"{SITE}/nul.pth": b"# \0\nimport os; os.system('id')\n",
+    f"{SITE}/zip.pth": b"PK\x03\x04\nimport os; os.system('id')\n",
+    f"{SITE}/elf.pth": b"\x7fELF\nimport os; os.system('id')\n",
+    f"{SITE}/mark.pth": b"\xef\xbb\xbfimport os; os.system('id')\n",
+    f"{SITE}/feed.pth": b"# nothing\x0cimport os; os.system('id')\n",
+    f"{SITE}/old.pth": b"/some/folder\rimport os; os.system('id')\r",
+    f"{SITE}/long.pth": b"# nothing\n" * 200_000 + b"import os\n",
+    f"{SITE}/sitecustomize/__init__.py": b"print('hello')\n",
+    f"{SITE}/sitecustomize.cpython-312-x86_64-linux-gnu.so": b"\x7fELF" + bytes(100),
 }
 HARMLESS = {
     f"{SITE}/folders.pth": b"/some/folder\n# import this\n",

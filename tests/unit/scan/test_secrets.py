@@ -114,14 +114,14 @@ BROKEN = {
 def test_a_broken_archive_is_counted_and_ends_nothing(tmp_path: Path, path: str) -> None:
     report = scan(store_in(tmp_path), {path: BROKEN[path], "after": planted.LINE})
     assert [found.path for found in report.findings] == ["after"]
-    assert list(report.unsearched) == ["archives that are broken or too large"]
+    assert list(report.unsearched) == ["archives, in part or whole"]
 
 
 def test_an_archive_that_grows_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lading.inspect.scan.nested._MOST_UNPACKED_BYTES", 1 << 20)
     bomb = planted.zipped({f"{n}.txt": bytes([65 + n]) * (1 << 20) for n in range(4)})
     report = scan(store_in(tmp_path), {"bomb.zip": bomb})
-    assert report.unsearched["archives that are broken or too large"] == (1, len(bomb))
+    assert report.unsearched["archives, in part or whole"] == (1, len(bomb))
 
 
 def test_a_layer_is_read_once(tmp_path: Path) -> None:
@@ -194,6 +194,7 @@ HOSTILE = {
 def test_what_a_header_claims_is_not_taken_on_trust(tmp_path: Path, path: str) -> None:
     report = scan(store_in(tmp_path), {path: HOSTILE[path], "after": planted.LINE})
     assert [found.path for found in report.findings] == ["after"]
+    assert report.unsearched == {"archives, in part or whole": (1, len(HOSTILE[path]))}
 
 
 CHAINED = {

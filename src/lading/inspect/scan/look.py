@@ -29,12 +29,14 @@ _LARGEST_ARCHIVE_BYTES = 1 << 30
 _LARGEST_FORM_BYTES = 1 << 20
 _LARGEST_OTHER_BYTES = 4 << 20
 """Of unknown formats: small ones are dumps and databases, large ones weights and pictures."""
-_STARTUP = re.compile(r"(?:^|/)(?:(?:sitecustomize|usercustomize|_manylinux)\.py|[^/]+\.pth)$")
-_SITE = re.compile(r"(?:^|/)(?:site|dist)-packages/[^/]+$|(?:^|/)lib/python3[^/]*/[^/]+$")
+_STARTUP = re.compile(
+    r"(?:^|/)(?:(?:site|dist)-packages|lib/python3[^/]*)/(?:"
+    r"(?P<module>sitecustomize|usercustomize|_manylinux)(?:\.pyc?|\.[\w.-]*so|/__init__\.pyc?)|[^/]+\.pth)$"
+)
 _MODULES = {
-    "sitecustomize.py": "Python imports it at every start",
-    "usercustomize.py": "Python imports it at every start",
-    "_manylinux.py": "installers ask it which wheels fit",
+    "sitecustomize": "Python imports it at every start",
+    "usercustomize": "Python imports it at every start",
+    "_manylinux": "installers ask it which wheels fit",
 }
 _DISTUTILS = (
     rb"import os; var = 'SETUPTOOLS_USE_DISTUTILS'; enabled = os\.environ\.get\(var, '(?:local|stdlib)'\)"
@@ -96,13 +98,21 @@ class LayerLook:
         row[0] += 1
         row[1] += size_bytes
 
+    def see_startup(self, path: str, module: str | None, content: bytes, size_bytes: int) -> None:
+        """A file that Python looks for when it starts, whatever its first bytes make of it."""
+        if module is not None:
+            words = _MODULES[module]
+        elif size_bytes > len(content):
+            words = (
+                f"its import lines run at every start of Python, and its {size_bytes} bytes were not all read"
+            )
+        else:
+            words = _import_lines(content)
+        if words:
+            self._startup[path] = words
+
     def see_text(self, path: str, mode: int, content: bytes) -> None:
         """`content` is the first of it."""
-        if _STARTUP.search(path) and _SITE.search(path):
-            name = path.rpartition("/")[2]
-            words = _MODULES.get(name) or _import_lines(content)
-            if words:
-                self._startup[path] = words
         if mode & 0o111 and content.startswith(b"#!"):
             self._scripts[path] = content[:200].partition(b"\n")[0].decode("utf-8", "replace")
 
@@ -120,9 +130,10 @@ class LayerLook:
 
 def _import_lines(content: bytes) -> str:
     """What of a `.pth` file runs; empty where it only names folders, or does what everybody's does."""
-    lines = content.replace(b"\r", b"\n").split(b"\n")
-    running = [line for line in lines if line.startswith((b"import ", b"import\t"))]
-    strange = [line for line in running if not _KNOWN_LINE.fullmatch(line)]
+    # As `site` does it: a mark at the beginning is dropped, and every character that ends a line ends one.
+    lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines()
+    running = [line for line in lines if line.startswith(("import ", "import\t"))]
+    strange = [line for line in running if not _KNOWN_LINE.fullmatch(line.encode("utf-8", "surrogateescape"))]
     return "its import lines run at every start of Python" if strange else ""
 
 
@@ -135,6 +146,7 @@ class _FileLook:
         self._search: TextSearch | None = None
         self._held: IO[bytes] | None = None
         self._form: list[bytes] = []
+        self._startup = _STARTUP.search(head.path)
 
     def feed(self, data: bytes | memoryview) -> None:
         if self._content is None:
@@ -143,10 +155,11 @@ class _FileLook:
                 return
             data, self._first = self._first, self._first[:HEAD_BYTES]
             self._begin()
+        is_small = self._head.size_bytes <= _LARGEST_FORM_BYTES
+        if is_small and (self._search is not None or self._startup is not None):
+            self._form.append(bytes(data))
         if self._search is not None:
             self._search.feed(data)
-            if self._head.size_bytes <= _LARGEST_FORM_BYTES:
-                self._form.append(bytes(data))
         elif self._held is not None:
             self._held.write(data)
 
@@ -166,7 +179,7 @@ class _FileLook:
         elif content in ARCHIVES or content in (Content.GIT_OBJECT, Content.GIT_PACK):
             self._hold(_LARGEST_ARCHIVE_BYTES)
             if self._held is None:
-                self._layer.leave_out("archives over 1 GiB", size_bytes)
+                self._layer.leave_out("archives, in part or whole", size_bytes)
         else:
             self._layer.leave_out(content, size_bytes)
         if content is Content.PICKLE or _is_pickled_archive(content, self._first):
@@ -180,15 +193,17 @@ class _FileLook:
 
     def finish(self) -> None:
         path, content = self._head.path, self._content
+        whole = b"".join(self._form)
+        if self._startup is not None:
+            self._layer.see_startup(path, self._startup["module"], whole, self._head.size_bytes)
         if self._search is not None:
             hits = self._search.finish()
             for what, line in hits:
                 self._layer.suspect(path, "", what, line)
-            whole = b"".join(self._form)
             if whole and not hits and (formed := form_suspicion(path, whole)) is not None:
                 self._layer.suspect(path, "", formed.what, formed.line)
         if content is Content.TEXT:
-            self._layer.see_text(path, self._head.mode, b"".join(self._form) or self._first)
+            self._layer.see_text(path, self._head.mode, self._first)
         if self._held is not None and content is not None:
             with self._held as held:
                 held.seek(0)
@@ -210,7 +225,7 @@ class _FileLook:
                 for inside, what, line in search_archive(path, content, held):
                     layer.suspect(path, inside, what, line)
             except NotSearched:
-                layer.leave_out("archives that are broken or too large", self._head.size_bytes)
+                layer.leave_out("archives, in part or whole", self._head.size_bytes)
 
 
 def _is_pickled_archive(content: Content, first: bytes) -> bool:

@@ -45,6 +45,8 @@ class _Budget:
     def __init__(self) -> None:
         self.left_bytes = _MOST_UNPACKED_BYTES
         self.left_members = _MOST_MEMBERS
+        self.skipped = ""
+        """Why some of it was not looked into."""
 
     def spend(self, size_bytes: int) -> None:
         self.left_bytes -= size_bytes
@@ -58,11 +60,14 @@ class _Budget:
 
 
 def search_archive(path: str, content: Content, file: IO[bytes]) -> Iterator[Spot]:
-    """Spots in the archive at `path`. Raises NotSearched, after what came before."""
+    """Spots in the archive at `path`. Raises NotSearched at the end, where any of it was not looked into."""
+    budget = _Budget()
     try:
-        yield from _archive(path, content, file, _Budget(), 0)
+        yield from _archive(path, content, file, budget, 0)
     except _BROKEN as error:
         raise NotSearched(f"it is broken: {error}") from None
+    if budget.skipped:
+        raise NotSearched(budget.skipped)
 
 
 def _archive(path: str, content: Content, file: IO[bytes], budget: _Budget, depth: int) -> Iterator[Spot]:
@@ -92,7 +97,10 @@ def _zip(file: IO[bytes], budget: _Budget, depth: int) -> Iterator[Spot]:
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             budget.member()
-            if member.is_dir() or member.flag_bits & 1:  # a folder, or encrypted
+            if member.is_dir():
+                continue
+            if member.flag_bits & 1:
+                budget.skipped = "it holds encrypted files"
                 continue
             with archive.open(member) as opened:
                 head = opened.read(HEAD_BYTES)
@@ -154,13 +162,16 @@ def _file(
             yield from ((shown, what, None) for what in search_bytecode(whole))
         else:
             yield from ((shown, what, line) for what, line in search_wide_text(whole))
-    elif _may_hold_files(content) and depth < _DEEPEST:
+    elif _may_hold_files(content):
+        if depth >= _DEEPEST:
+            budget.skipped = f"archives are nested more than {_DEEPEST} deep"
+            return
         inner = io.BytesIO(_whole(head, read, budget))
         try:
             for member, what, line in _archive(path, content, inner, budget, depth + 1):
                 yield "!".join(part for part in (shown, member) if part), what, line
-        except _BROKEN:  # only this one: the archive around it is whole
-            return
+        except _BROKEN as error:  # only this one: the archive around it is whole
+            budget.skipped = f"an archive in it is broken: {error}"
 
 
 def _text(
