@@ -132,10 +132,16 @@ def _known(words: str | None, platform: str, session: Session) -> Digest | None:
 def _of_project(words: str | None, rows: Sequence[ImageRow], session: Session) -> Digest | None:
     from lading.cli.building import open_project
     from lading.errors import ProjectError
+    from lading.project.name import is_project
 
     is_word = words is None or not any(mark in words for mark in ":/@")
     if not is_word:
         return None
+    if words is None and not is_project(Path.cwd()):
+        raise UsageError(
+            "no image was named, and the folder here is no project",
+            hints=(f"lading {session.command} IMAGE",),
+        )
     try:
         project = open_project(".", session)
     except ProjectError:
@@ -149,7 +155,7 @@ def _of_project(words: str | None, rows: Sequence[ImageRow], session: Session) -
         if row.project == project.name and row.target == target:
             return row.digest
     raise UsageError(
-        f"{project.name} has no image of {target} in the store", hints=(f"lading build . {target}",)
+        f"{project.name} has no image of {target} in the store", hints=(f"lading build --target {target}",)
     )
 
 

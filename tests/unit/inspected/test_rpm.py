@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lading.inspect.image.databases import read_document
@@ -89,6 +89,7 @@ def test_a_view_that_never_ends_is_no_table(tmp_path: Path) -> None:
         read_packages(database(tmp_path, table=endless))
 
 
+@settings(deadline=None)  # it writes a database
 @given(place=st.integers(0, 8191), value=st.integers(0, 255))
 def test_a_flipped_byte_is_refused_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, place: int, value: int

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import sqlite3
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -348,6 +351,20 @@ def test_conda_packages_are_judged_as_pypis_and_alpines_are_not(tmp_path: Path) 
     report = judged(tmp_path, ONE, layers=(conda,))
     assert [(f.package, f.version) for f in report.findings] == [("torch", "2.5.0")]
     assert report.unjudged == {"Alpine packages": 1}
+
+
+def test_rpm_packages_are_counted_as_not_judged(tmp_path: Path) -> None:
+    header = struct.pack(">IIII", 1000, 6, 0, 1) + struct.pack(">IIII", 1001, 6, 5, 1)
+    data = b"bash\0" + b"5.1\0"
+    path = tmp_path / "rpmdb.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL)")
+        blob = struct.pack(">II", 2, len(data)) + header + data
+        database.execute("INSERT INTO Packages (blob) VALUES (?)", (blob,))
+        database.commit()
+    files = {"var/lib/rpm/rpmdb.sqlite": path.read_bytes(), "etc/os-release": b"ID=fedora\n"}
+    report = judged(tmp_path / "a", ONE, layers=(files,))
+    assert report.unjudged == {"RPM packages": 1}
 
 
 def test_ubuntu_is_judged_for_its_release(tmp_path: Path) -> None:

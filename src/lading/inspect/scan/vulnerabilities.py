@@ -57,7 +57,7 @@ def find_subjects(explanation: Explanation) -> Subjects:
     release = _release(explanation)
     system = _system(release)
     kinds = {package.kind for package in explanation.packages.packages if not package.gone}
-    if release.get("ID") and not kinds & {"deb", "apk"}:
+    if release.get("ID") and not kinds & {"deb", "apk", "rpm"}:
         unjudged[f"packages of {shown(release['ID'])}, of which the image has no records"] = 1
     for package in explanation.packages.packages:
         if package.gone:
@@ -71,6 +71,8 @@ def find_subjects(explanation: Explanation) -> Subjects:
             unjudged["Debian packages of a release that os-release does not tell"] += 1
         elif package.kind == "apk":
             unjudged["Alpine packages"] += 1
+        elif package.kind == "rpm":
+            unjudged["RPM packages"] += 1
     for name, version in _conda_distributions(explanation):
         held["PyPI", name, version].add(name)
     judged = tuple(
