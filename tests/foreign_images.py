@@ -62,9 +62,15 @@ def put_tar(store: Store, tar: bytes) -> PutLayer:
     )
 
 
-def put_image(store: Store, layers: Sequence[PutLayer], *, env: Mapping[str, str] | None = None) -> Manifest:
+def put_image(
+    store: Store,
+    layers: Sequence[PutLayer],
+    *,
+    env: Mapping[str, str] | None = None,
+    platform: Platform = AMD64,
+) -> Manifest:
     config = ImageConfig(
-        platform=AMD64,
+        platform=platform,
         diff_ids=tuple(layer.diff_id for layer in layers),
         env=tuple((env or {}).items()),
         entrypoint=("/entrypoint.sh",),

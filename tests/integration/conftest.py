@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bases import Bases, make_bases
 
 from services.containerd import containerd_engine
 from services.docker import docker_engine
@@ -121,6 +122,12 @@ def lading(warm_home: Path) -> Tool:
     """The real command line on the shared store; `env={"LADING_HOME": …}` chooses another."""
     program = Path(sys.executable).parent / "lading"
     return Tool(prefix=(str(program),), env={"LADING_HOME": str(warm_home)}, timeout_seconds=900)
+
+
+@pytest.fixture(scope="session")
+def bases(lading: Tool, umoci: Tool, registry: str, tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    """A registry with images to build on."""
+    return make_bases(lading, umoci, registry, tmp_path_factory.mktemp("bases"))
 
 
 @pytest.fixture(autouse=True)

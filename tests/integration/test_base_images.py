@@ -12,107 +12,23 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
+from bases import SLIM_PYTHON, Bases, locked, numpy_held, torch_held, write_project
 
-from foreign_images import Layer, PutLayer, layer_tar, push_image, put_image, put_tar, tree_tar
-from lading.oci.digest import DiffId, Digest
-from lading.store import Store
+from foreign_images import Layer
 from services.process import Tool
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.registry, pytest.mark.root]
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-SLIM_PYTHON: Layer = {"usr/local/bin/python3": "python3.11"}
 CHECK = """\
 import importlib.metadata, sys
 import numpy, six
 print(sys.base_prefix, importlib.metadata.version("numpy"), numpy.__file__)"""
-
-
-@dataclass
-class Bases:
-    """A registry with one image a kind, and the project that is put on them."""
-
-    registry: str
-    root: Path
-    """Debian's own root: Python and its libraries, unpacked."""
-    base: PutLayer
-    """Debian without Python."""
-    store: Store
-
-    def push(self, name: str, *layers: PutLayer, env: dict[str, str] | None = None) -> str:
-        return push_image(
-            self.store, put_image(self.store, layers, env=env), f"{self.registry}/bases/{name}:1"
-        )
-
-    def python_at(self, prefix: str) -> PutLayer:
-        """Debian's Python 3.11 and its libraries, at another prefix."""
-        moved = {
-            "usr/bin/python3.11": f"{prefix}/bin/python3.11",
-            "usr/lib/python3.11": f"{prefix}/lib/python3.11",
-        }
-        for library in sorted((self.root / "usr/lib/x86_64-linux-gnu").glob("*.so*")):
-            path = f"usr/lib/x86_64-linux-gnu/{library.name}"
-            moved[path] = path
-        return put_tar(self.store, tree_tar(self.root, moved))
-
-    def layer(self, files: Layer) -> PutLayer:
-        return put_tar(self.store, layer_tar(files))
-
-
-@pytest.fixture(scope="module")
-def bases(
-    lading: Tool, umoci: Tool, registry: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Bases]:
-    """What the stand-ins are made of: lading's own Debian, unpacked by somebody else."""
-    folder = tmp_path_factory.mktemp("bases")
-    project = folder / "p"
-    project.mkdir()
-    (project / "lading.toml").write_text('image.python = "3.11"\nimage.bytecode = false\n')
-    (project / "main.py").write_text("\n")
-    built = json.loads(lading("build", "--json", "--output", f"oci:{folder}/layout", cwd=project).stdout)
-    tag = built["tag"].rpartition(":")[2]
-    umoci("unpack", "--image", f"layout:{tag}", folder / "bundle", cwd=folder)
-    store = Store.open({"LADING_HOME": str(folder / "store")})
-    first = built["layers"][0]
-    assert first["kind"] == "base"
-    blob = folder / "layout/blobs/sha256" / first["digest"].removeprefix("sha256:")
-    store.blobs.put(blob.read_bytes())
-    base = PutLayer(
-        digest=Digest(first["digest"]), diff_id=DiffId(first["diff_id"]), size_bytes=first["size_bytes"]
-    )
-    yield Bases(registry=registry, root=folder / "bundle/rootfs", base=base, store=store)
-
-
-def write_project(folder: Path, base: str, requirements: str, more: str = "") -> Path:
-    folder.mkdir()
-    (folder / "lading.toml").write_text(f'[image]\nbase = "{base}"\n{more}')
-    (folder / "requirements.txt").write_text(requirements)
-    (folder / "main.py").write_text(CHECK + "\n")
-    return folder
-
-
-def locked(project: Path) -> dict[str, Any]:
-    import tomllib
-
-    (variant,) = tomllib.loads((project / "lading.lock").read_text())["variant"]
-    return dict(variant)
-
-
-def numpy_held(site: str) -> Layer:
-    """A numpy that only a base could hold: no index has this version."""
-    said = b"Metadata-Version: 2.1\nName: numpy\nVersion: 2.99.0+base\n"
-    return {
-        f"{site}/numpy/__init__.py": b"__version__ = '2.99.0+base'\n",
-        f"{site}/numpy-2.99.0+base.dist-info/METADATA": said,
-    }
 
 
 @pytest.mark.parametrize(
@@ -135,7 +51,7 @@ def test_the_bases_own_python_and_packages_are_used(
     )
     env = {"PATH": path, "BASE": kind}
     base = bases.push(kind, bases.base, bases.python_at(prefix), extra, env=env)
-    project = write_project(tmp_path / kind, base, "numpy\nsix\n")
+    project = write_project(tmp_path / kind, base, "numpy\nsix\n", code=CHECK)
 
     said = lading("run", "--", "python", "main.py", cwd=project).stdout.split()
     named = lading("run", "--", "sh", "-c", "echo $BASE $PATH", cwd=project).stdout.strip()
@@ -151,13 +67,7 @@ def test_the_bases_own_python_and_packages_are_used(
 def test_a_torch_in_the_base_is_not_installed_again(bases: Bases, lading: Tool, tmp_path: Path) -> None:
     """A stand-in for torch that needs a held package: both stay the base's, also through a dependency."""
     site = "opt/conda/lib/python3.11/site-packages"
-    said = b"Metadata-Version: 2.1\nName: torch\nVersion: 2.8.0a0+nv25.6\nRequires-Dist: numpy\n"
-    torch: Layer = {
-        "opt/conda/bin/python3": "python3.11",
-        f"{site}/torch/__init__.py": b"import numpy\n",
-        f"{site}/torch-2.8.0a0+nv25.6.dist-info/METADATA": said,
-        **numpy_held(site),
-    }
+    torch: Layer = {"opt/conda/bin/python3": "python3.11", **torch_held(site)}
     env = {"PATH": "/opt/conda/bin:/usr/bin"}
     base = bases.push("pytorch", bases.base, bases.python_at("opt/conda"), bases.layer(torch), env=env)
     project = write_project(tmp_path / "p", base, "torch\nsix\n")

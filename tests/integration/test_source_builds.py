@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import http.server
-import io
 import json
 import os
 import signal
 import subprocess
-import tarfile
 import threading
 import time
 import tomllib
@@ -17,26 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_trees import EXTENSION, SETUP_EXTENSION, SETUP_TORCH, git, library, sdist
 
 from lading.store import Store
-from services.process import Tool, run
+from services.process import Tool
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
-EXTENSION = """#include <Python.h>
-static PyObject *answer(PyObject *self, PyObject *none) { return PyLong_FromLong(42); }
-static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {0}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "demo_extension", NULL, -1, methods};
-PyMODINIT_FUNC PyInit_demo_extension(void) { return PyModule_Create(&module); }
-"""
-SETUP_EXTENSION = """from setuptools import Extension, setup
-setup(name="demo-extension", version="1.5", ext_modules=[Extension("demo_extension", ["extension.c"])])
-"""
-SETUP_TORCH = """import torch
-from setuptools import setup
-open("demo_kernels.py", "w").write("BUILT_WITH = %r\\n" % torch.__version__)
-setup(name="demo-kernels", version="2.0", py_modules=["demo_kernels"])
-"""
 SETUP_HOSTILE = """import json, os, socket, urllib.request
 from setuptools import setup
 PLAN = json.load(open("plan.json"))
@@ -57,17 +42,6 @@ attempt("processes", lambda: len([name for name in os.listdir("/proc") if name.i
 open("demo_hostile.py", "w").write("FOUND = %r\\n" % found)
 setup(name="demo-hostile", version="1.0", py_modules=["demo_hostile"])
 """
-
-
-def sdist(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}-{version}.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for member, text in files.items():
-            info = tarfile.TarInfo(f"{name}-{version}/{member}")
-            info.size = len(text.encode())
-            archive.addfile(info, io.BytesIO(text.encode()))
-    return path
 
 
 def project(root: Path, requirements: str, train: str, config: str = "") -> Path:
@@ -237,23 +211,6 @@ def test_killed_half_way_it_leaves_nothing_that_the_next_build_does_not_take_awa
     assert "now it ends" in lading("lock", root, check=False).stderr
     assert list(builds.iterdir()) == []
     assert list((warm_home / "scratch").iterdir()) == []
-
-
-def git(folder: Path, *words: str) -> str:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
-    command = ["git", *identity, "-C", str(folder), *words]
-    return run(command, env=os.environ, timeout_seconds=60).stdout.strip()
-
-
-def library(folder: Path, name: str, value: str) -> Path:
-    module = name.replace("-", "_")
-    folder.mkdir()
-    (folder / f"{module}.py").write_text(f"VALUE = {value!r}\n")
-    (folder / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["setuptools>=64"]\nbuild-backend = "setuptools.build_meta"\n'
-        f'[project]\nname = "{name}"\nversion = "1.0"\n[tool.setuptools]\npy-modules = ["{module}"]\n'
-    )
-    return folder
 
 
 def test_git_folders_and_editable_ones_are_built_from_what_they_hold(lading: Tool, tmp_path: Path) -> None:

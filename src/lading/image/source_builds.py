@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lading.errors import DigestMismatch, FetchFailed, ProjectError
 from lading.image.request import BuildContext
@@ -133,6 +134,7 @@ class WheelMaker:
                 interpreter=self._variant.interpreter,
                 packages=self._variant.build_packages,
                 wheels=build.wheels,
+                image=self._variant.base,
             ),
             settings=self._project.builds.get(build.name, SourceBuild()),
             folder=self._project.root,
@@ -206,7 +208,7 @@ def project_digest(project: Project, build: LockedBuild, variant: LockedVariant)
                 ) from error
             rows.append([file.path, file.executable, Digest.of(content).hex])
     settings = project.builds.get(build.name, SourceBuild())
-    document = {
+    document: dict[str, Any] = {
         "files": rows,
         "documents": list(_documents(project.root, {file.path for file in project.code.files})),
         "backend": [build.backend, list(build.backend_path)],
@@ -215,6 +217,8 @@ def project_digest(project: Project, build: LockedBuild, variant: LockedVariant)
         "interpreter": variant.interpreter.build,
         "env": dict(settings.env),
     }
+    if variant.base is not None:
+        document["base"] = variant.base.digest
     return hashlib.sha256(canonical_json(document)).hexdigest()
 
 

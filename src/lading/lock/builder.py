@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from lading.lock.model import LockedInterpreter, LockedPackage, LockedWheel
+from lading.lock.model import LockedBase, LockedInterpreter, LockedPackage, LockedWheel
 from lading.project.model import SourceBuild
 
 
@@ -33,6 +33,8 @@ class BuildRoom:
     interpreter: LockedInterpreter
     packages: tuple[LockedPackage, ...]
     wheels: tuple[LockedWheel, ...]
+    image: LockedBase | None = None
+    """The registry image under it; None: the base is made of Debian packages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

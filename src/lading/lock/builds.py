@@ -31,6 +31,7 @@ from lading.project.model import DirectReference, Project, SourceBuild
 if TYPE_CHECKING:
     from packaging.pylock import Package
 
+    from lading.lock.base.image import FoundBase
     from lading.lock.uv import Uv
     from lading.lock.wheels import ResolvedWheels, WheelRequest
 
@@ -66,6 +67,8 @@ class Builds:
     previous: Mapping[str, LockedBuild]
     """Of an earlier lock, by name: Git stays at its commit, build requirements at their versions."""
     made: Ledger = field(default_factory=Ledger)
+    base: FoundBase | None = None
+    """A registry image whose Python builds; what it holds is there while they do."""
     above: tuple[str, ...] = ()
     """What is being built, outermost first."""
     offered: dict[str, dict[str, SourceFile]] = field(default_factory=dict)
@@ -228,7 +231,9 @@ class Builds:
         return self._settings(name).needs or known_needs(name)
 
     def _version_of(self, need: str, name: str, versions: Mapping[str, str]) -> str:
-        version = versions.get(canonicalize_name(need))
+        held = self.base.locked.held if self.base is not None else {}
+        wanted = canonicalize_name(need)
+        version = held.get(wanted) or versions.get(wanted)
         if version is None:
             raise ResolutionFailed(
                 f"{name} needs {need} while it is built, and the project does not depend on {need}",
@@ -316,13 +321,17 @@ class Builds:
         if not lines:
             return ()
         before = self.previous.get(name)
+        held = self.base.locked.held if self.base is not None else {}
+        locked = {wheel.name: wheel.version for wheel in before.wheels} if before is not None else {}
         request = WheelRequest(
             project=self.project,
             target=self.target,
             accelerator=self.accelerator,
             requirements={"build": TargetRequirements(only=lines)},
-            kept={wheel.name: wheel.version for wheel in before.wheels} if before is not None else {},
+            kept={**locked, **held},
             known_sizes={},
+            base=self.base,
+            is_for_build=True,
         )
         below = replace(
             self,

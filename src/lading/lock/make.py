@@ -243,11 +243,19 @@ class _Making:
                 environment=self.environment,
             ),
             room=functools.cache(
-                lambda: resolve_room(self.project, self._suites(platform, base), platform, interpreter, base)
+                lambda: resolve_room(
+                    self.project,
+                    self._suites(platform, base),
+                    platform,
+                    interpreter,
+                    base,
+                    _locked_base(base, interpreter.provider),
+                )
             ),
             resolve=self._resolve,
             links=links,
             previous={build.name: build for build in earlier if not self._is_upgraded(build.name)},
+            base=request.base,
         )
         builds.take_direct()
         return builds

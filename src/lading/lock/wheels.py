@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lading.errors import ProjectError, ResolutionFailed
 from lading.fetch.address import display_url
 from lading.lock.accelerators import check_accelerator, cpu_builds, cuda_wheels, unfitting_cpu_builds
-from lading.lock.base.held import without_held, write_placeholders
+from lading.lock.base.held import over_held, without_held, write_placeholders
 from lading.lock.base.image import FoundBase
 from lading.lock.indexes import find_links, uv_environment
 from lading.lock.links import listed_filenames
@@ -66,10 +66,17 @@ class WheelRequest:
     known_sizes: Mapping[str, int]
     base: FoundBase | None = None
     """A base image whose Python packages are constraints, and are not installed again."""
+    is_for_build: bool = False
+    """For the room of a build: what the base holds is preferred, and another version may go over it."""
 
     @property
     def held(self) -> Mapping[str, str]:
         return self.base.locked.held if self.base is not None else {}
+
+    @property
+    def bound(self) -> Mapping[str, str]:
+        """Versions of the base that nothing may differ from."""
+        return {} if self.is_for_build else self.held
 
 
 def resolve_wheels(
@@ -87,16 +94,18 @@ def resolve_wheels(
     OutsideError.
     """
     project = request.project
-    uv = Uv(
-        folder=project.root,
-        environment=uv_environment(
-            environment,
-            request.accelerator,
-            (*([str(builds.links)] if builds is not None else []), *project.requirements.find_links),
-        ),
-        offline=fetcher.offline,
-    )
     with tempfile.TemporaryDirectory(prefix="lading-lock-") as scratch:
+        own = [str(builds.links)] if builds is not None else []
+        if request.base is not None and request.held:
+            own.append(f"{scratch}/held")
+            write_placeholders(request.held, request.base.probe.metadata, Path(own[-1]))
+        # In the environment: uv would read none of its folders beside `--find-links`.
+        folders = (*own, *project.requirements.find_links)
+        uv = Uv(
+            folder=project.root,
+            environment=uv_environment(environment, request.accelerator, folders),
+            offline=fetcher.offline,
+        )
         resolution = _Resolution(
             request=request,
             uv=uv,
@@ -109,11 +118,12 @@ def resolve_wheels(
             [*project.requirements.find_links, *find_links(environment)]
         )
     if request.base is not None:
-        found = without_held(found, request.held, request.base.locked.reference)
-        targets = {
-            target: tuple(name for name in names if name not in request.held)
-            for target, names in targets.items()
-        }
+        if request.is_for_build:
+            found = over_held(found, request.held)
+        else:
+            found = without_held(found, request.held, request.base.locked.reference)
+        kept = {wheel.name for wheel in found}
+        targets = {target: tuple(name for name in names if name in kept) for target, names in targets.items()}
     warnings = (*warnings, *check_accelerator(found, request.accelerator))
     sizes = find_sizes(found, store=store, fetcher=fetcher, folder=project.root, known=request.known_sizes)
     wheels = tuple(_locked(wheel, sizes[wheel.sha256]) for wheel in found)
@@ -218,7 +228,7 @@ class _Resolution:
         target = self.request.target
         filenames = listed_filenames(links, self.fetcher)
         offered = cpu_builds(filenames, frozenset(target.tags()))
-        names = {wheel.name for wheel in found}
+        names = {wheel.name for wheel in found} - self.request.held.keys()
         builds = {name: offered[name] for name in sorted(names & set(offered))}
         if not builds:
             return found, unfitting_cpu_builds(filenames, names, target)
@@ -340,7 +350,7 @@ class _Resolution:
         target = self.request.target
         tied = self.builds.constraints if self.builds is not None else {}
         overrides = self.builds.overrides if self.builds is not None else {}
-        exact = {**pins, **tied, **self.request.held}
+        exact = {**pins, **tied, **self.request.bound}
         wanted = (_constraint(name, pin) for name, pin in sorted(exact.items()) if name not in overrides)
         constraints = self._written("constraints.txt", wanted)
         direct: list[str] = []
@@ -349,7 +359,6 @@ class _Resolution:
             direct += (word for name in overrides for word in ("--no-sources-package", name))
         command = (
             *("pip", "compile", *arguments, "--no-build", "--constraints", *constraints, *direct),
-            *self._placeholders(),
             *("--python-version", target.python, "--python-platform", target.uv_platform),
         )
         doing = f"resolving {place} for Python {target.python} on {target.platform}"
@@ -361,16 +370,7 @@ class _Resolution:
             if self.request.project.requirements.conda is not None:
                 hint = 'what has another name there, or none: [image.conda] NAME = "its-name", or false'
                 error = ResolutionFailed(error.message, place=error.place, hints=(hint, *error.hints))
-            raise _explained(_with_origins(error, self.request), self.request.base) from error
-
-    def _placeholders(self) -> tuple[str, ...]:
-        base = self.request.base
-        if base is None or not self.request.held:
-            return ()
-        folder = self.scratch / "held"
-        if not folder.exists():
-            write_placeholders(self.request.held, base.probe.metadata, folder)
-        return ("--find-links", str(folder))
+            raise _explained(_with_origins(error, self.request), self.request) from error
 
 
 def _with_origins(error: ResolutionFailed, request: WheelRequest) -> ResolutionFailed:
@@ -392,9 +392,10 @@ def _with_origins(error: ResolutionFailed, request: WheelRequest) -> ResolutionF
     )
 
 
-def _explained(error: ResolutionFailed, base: FoundBase | None) -> ResolutionFailed:
+def _explained(error: ResolutionFailed, request: WheelRequest) -> ResolutionFailed:
     """A base's packages are constraints nobody wrote down: the failure must say so."""
-    if base is None or not base.locked.held:
+    base = request.base
+    if base is None or not request.bound:
         return error
     return ResolutionFailed(
         f"{error.message}\n  (the versions that {base.locked.reference} holds are constraints)",

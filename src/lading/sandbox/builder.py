@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import signal
@@ -45,6 +46,12 @@ _SHOWN_LINES = 25
 _KEPT_OUTPUT_BYTES = 1 << 20
 _INTERRUPTED = 128 + int(signal.SIGINT)
 _MISSING_HEADER = "fatal error: "
+_NO_COMPILER = re.compile(
+    r"(?:command|execute) '[^']*?(?:gcc|g\+\+|cc|c\+\+|gfortran)'[^\n]*No such file"
+    r"|No such file or directory: '[^']*?(?:gcc|g\+\+|cc|c\+\+|gfortran)'"
+    r"|Unknown compiler\(s\)|No CMAKE_\w+_COMPILER could be found"
+)
+"""What setuptools, meson and CMake say where there is none."""
 
 
 class Sandbox:
@@ -279,6 +286,11 @@ def _failure(job: BuildJob, status: RunStatus, output: str) -> BuildFailed:
 def _hints(job: BuildJob, output: str) -> tuple[str, ...]:
     """What usually helps, by what the compiler or Python said. Pure."""
     table = f"[image.build.{job.name}]"
+    base = job.room.image
+    if base is not None and _NO_COMPILER.search(output):
+        return _base_hints(f"{base.reference} has no compiler, and lading adds one to Debian bases alone")
+    if base is not None and f"{_MISSING_HEADER}Python.h" in output:
+        return _base_hints(f"{base.reference} lacks the headers of its Python")
     if "No module named 'torch'" in output or ("torch" in output and "ModuleNotFoundError" in output):
         return (f'{table} needs = ["torch"]',)
     if "ModuleNotFoundError: No module named" in output:
@@ -292,6 +304,13 @@ def _hints(job: BuildJob, output: str) -> tuple[str, ...]:
     if "Name or service not known" in output or "Temporary failure in name resolution" in output:
         return ("a build has no network: let its source bring what it needs",)
     return (f"{table} takes needs, apt, env, memory and timeout",)
+
+
+def _base_hints(lack: str) -> tuple[str, ...]:
+    return (
+        f"{lack}: choose a base that has them, often called devel",
+        "or give the wheel: export UV_FIND_LINKS=/folder/of/wheels",
+    )
 
 
 def _is_alive(name: str) -> bool:

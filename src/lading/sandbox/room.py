@@ -34,6 +34,7 @@ def room_plan(room: BuildRoom) -> Plan:
                 packages=tuple(package.name for package in room.packages),
             )
         },
+        base=room.image,
     )
     return make_plan(
         PlanInputs(
@@ -63,8 +64,13 @@ def room_image(job: BuildJob, context: BuildContext) -> Image:
 
 
 def room_environment(image: Image, variables: Mapping[str, str]) -> dict[str, str]:
-    """Exactly what a backend sees: nothing of the host, and nothing that differs between two builds."""
+    """Exactly what a backend sees: nothing of the host, and nothing that differs between two builds.
+
+    A base image may say which compilers are its own.
+    """
     return {
+        "CC": "gcc",
+        "CXX": "g++",
         **dict(image.config.env),
         "HOME": "/build/home",
         "TMPDIR": "/build/tmp",
@@ -74,7 +80,5 @@ def room_environment(image: Image, variables: Mapping[str, str]) -> dict[str, st
         "SOURCE_DATE_EPOCH": EPOCH,
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "CC": "gcc",
-        "CXX": "g++",
         **variables,
     }

@@ -73,6 +73,18 @@ def test_a_python_of_its_own_prefix_goes_before_the_systems(tmp_path: Path) -> N
 
     assert found is not None
     assert (found.executable, found.version, found.exact) == ("/usr/local/bin/python3.12", "3.12", "3.12.7")
+    assert not found.has_headers
+
+
+def test_headers_are_those_of_the_python_that_was_found(tmp_path: Path) -> None:
+    slim: Layer = {
+        "usr/local/bin/python3.12": b"\x7fELF",
+        "usr/local/bin/python3": "python3.12",
+        "usr/local/include/python3.12/Python.h": b"/* */",
+    }
+    found = probed(tmp_path, DEBIAN, slim).python
+
+    assert found is not None and found.has_headers
 
 
 def test_conda_is_found_through_path(tmp_path: Path) -> None:

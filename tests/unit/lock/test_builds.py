@@ -7,21 +7,23 @@ import hashlib
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lading.errors import ProjectError, ResolutionFailed
 from lading.fetch.http import Fetcher
+from lading.lock.base.image import FoundBase
+from lading.lock.base.probe import Probe
 from lading.lock.builder import BuildJob, BuildRoom, BuiltWheel, MoreRequirements
 from lading.lock.builds import Builds
-from lading.lock.model import LockedInterpreter
+from lading.lock.model import LockedBase, LockedInterpreter
 from lading.lock.requirements import TargetRequirements
 from lading.lock.source_fetch import SourceFetcher
 from lading.lock.source_files import build_backend, source_name, source_texts
 from lading.lock.source_list import _entries
 from lading.lock.target import target_environment
 from lading.lock.wheels import ResolvedWheels, WheelRequest, resolve_wheels
+from lading.oci.digest import Digest
 from lading.oci.platform import Platform
 from lading.project.model import DirectReference, Project, SourceBuild
 from lading.store import Store
@@ -93,7 +95,7 @@ class Resolver:
     scratch: Path
     bench: Bench
 
-    def __call__(self, project: Project, **options: Any) -> tuple[ResolvedWheels, Builds]:
+    def __call__(self, project: Project, base: FoundBase | None = None) -> tuple[ResolvedWheels, Builds]:
         request = WheelRequest(
             project=project,
             target=target_environment("debian:bookworm", "3.11.2", Platform.parse("linux/amd64")),
@@ -101,6 +103,7 @@ class Resolver:
             requirements={"train": TargetRequirements()},
             kept={},
             known_sizes={},
+            base=base,
         )
         links = self.scratch / "links"
         links.mkdir(parents=True)
@@ -120,6 +123,7 @@ class Resolver:
             resolve=self.resolve,
             links=links,
             previous={},
+            base=base,
         )
         builds.take_direct()
         return self.resolve(request, builds), builds
@@ -216,6 +220,65 @@ def test_a_need_that_the_project_does_not_depend_on_is_refused(
     offer(index, "flash-attn", "1.0")
     with pytest.raises(ResolutionFailed, match="flash-attn needs torch while it is built"):
         resolver(make_project(tmp_path / "p", requirements="flash-attn\n"))
+
+
+def base_with(held: dict[str, str]) -> FoundBase:
+    """A registry image whose Python sees these distributions."""
+    said = {name: f"Metadata-Version: 2.1\nName: {name}\nVersion: {held[name]}\n" for name in held}
+    locked = LockedBase(
+        reference="registry.example/base:1",
+        digest=Digest.of(b"base"),
+        layers=(),
+        env={},
+        distribution="debian bookworm",
+        glibc_minor=36,
+        held=held,
+    )
+    probe = Probe(distribution="debian bookworm", glibc_minor=36, python=None, metadata=said, packages={})
+    return FoundBase(locked=locked, probe=probe)
+
+
+def test_a_need_that_the_base_holds_is_the_bases_and_is_not_installed(
+    index: Index, resolver: Resolver, tmp_path: Path
+) -> None:
+    """No index has its version; and the project need not ask for it."""
+    index.add("torch", "2.9")
+    offer(index, "flash-attn", "1.0")
+    project = make_project(tmp_path / "p", requirements="flash-attn\n")
+    resolved, _ = resolver(project, base_with({"torch": "2.8.0a0+nv25.6"}))
+    (job,) = resolver.bench.jobs
+    assert [wheel.name for wheel in job.room.wheels] == ["setuptools"]
+    assert [wheel.name for wheel in resolved.wheels] == ["flash-attn"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "installed"),
+    [("cython", ["setuptools"]), ("cython>=3.0", ["setuptools"]), ("cython>=3.1", ["cython", "setuptools"])],
+)
+def test_a_build_requirement_goes_over_the_base_only_where_the_bases_does_not_fit(
+    index: Index, resolver: Resolver, tmp_path: Path, asked: str, installed: list[str]
+) -> None:
+    """An image never holds a package twice; a room may: nothing of it is kept but the wheel."""
+    index.add("cython", "3.1")
+    offer(index, "fast", "1.0", ("setuptools", asked))
+    project = make_project(tmp_path / "p", requirements="fast\n")
+    resolved, _ = resolver(project, base_with({"cython": "3.0.12"}))
+    (job,) = resolver.bench.jobs
+    assert [wheel.name for wheel in job.room.wheels] == installed
+    assert [wheel.name for wheel in resolved.wheels] == ["fast"]
+
+
+def test_wheel_folders_are_seen_beside_what_a_base_holds(
+    index: Index, resolver: Resolver, tmp_path: Path
+) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    filename, content = make_wheel("at-hand", "1.0")
+    (folder / filename).write_bytes(content)
+    resolver.environment["UV_FIND_LINKS"] = str(folder)
+    project = make_project(tmp_path / "p", requirements="at-hand\n")
+    resolved, _ = resolver(project, base_with({"torch": "2.8.0a0+nv25.6"}))
+    assert [wheel.name for wheel in resolved.wheels] == ["at-hand"]
 
 
 def test_a_direct_reference_goes_before_what_an_index_has(

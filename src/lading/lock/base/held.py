@@ -60,6 +60,13 @@ def without_held(wheels: Iterable[FoundWheel], held: Mapping[str, str], base: st
     return tuple(kept)
 
 
+def over_held(wheels: Iterable[FoundWheel], held: Mapping[str, str]) -> tuple[FoundWheel, ...]:
+    """The wheels that a build needs installed over a base: not those that it holds in the same version."""
+    return tuple(
+        wheel for wheel in wheels if wheel.name not in held or not _is_same(wheel.version, held[wheel.name])
+    )
+
+
 def _is_same(version: str, there: str) -> bool:
     """Whether they differ in the build alone (PEP 440, local version identifiers)."""
     try:

@@ -41,6 +41,8 @@ class FoundPython:
     """`3.12.4`, or the minor version again where nothing says more."""
     environment: str = ""
     """The virtual environment it was started from, `/venv`; empty: none."""
+    has_headers: bool = False
+    """`Python.h` is there: extensions can be compiled for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +139,13 @@ def _python(stack: Stack, env: Mapping[str, str], packages: Mapping[str, str]) -
                 exact = _exact_version(stack, real, version, env, packages)
                 prefix = called.rpartition("/bin/")[0]
                 is_environment = stack.get(f"{prefix}/pyvenv.cfg") is not None
+                home = real.partition("/bin/")[0]
                 return FoundPython(
                     executable=f"/{real}",
                     version=version,
                     exact=exact,
                     environment=f"/{prefix}" if is_environment else "",
+                    has_headers=stack.get(f"{home}/include/python{version}/Python.h") is not None,
                 )
     return None
 
