@@ -9,13 +9,14 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lading.fetch.http import Fetcher
 from lading.oci.digest import DiffId, Digest
-from lading.oci.manifest import MEDIA_CONFIG, Descriptor, ImageConfig, Manifest
+from lading.oci.manifest import MEDIA_CONFIG, MEDIA_MANIFEST, Descriptor, ImageConfig, Index, Manifest
 from lading.oci.platform import Platform
 from lading.oci.reference import Reference
 from lading.registry.client import Registry
@@ -24,6 +25,7 @@ from lading.store import Store
 
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 AMD64 = Platform("linux", "amd64")
+ARM64 = Platform("linux", "arm64")
 
 Content = bytes | str | None
 """A file's bytes; a link's target; None for a folder."""
@@ -86,16 +88,36 @@ def put_image(
 
 def push_image(store: Store, manifest: Manifest, name: str) -> str:
     """`name` is HOST:PORT/REPOSITORY:TAG; gives it back."""
+    with _opened(store, name) as (push, version):
+        push.image(manifest, version)
+    return name
+
+
+def push_index(images: Mapping[Platform, tuple[Store, Manifest]], name: str) -> str:
+    """One name for an image a platform, each from a store of its own."""
+    held = []
+    for platform, (store, manifest) in images.items():
+        content = manifest.to_bytes()
+        digest = Digest.of(content)
+        held.append(
+            Descriptor(media_type=MEDIA_MANIFEST, digest=digest, size_bytes=len(content), platform=platform)
+        )
+        with _opened(store, name) as (push, version):
+            push.image(manifest, digest)
+            if len(held) == len(images):
+                push.index(Index(manifests=tuple(held)), version)
+    return name
+
+
+@contextmanager
+def _opened(store: Store, name: str) -> Iterator[tuple[Push, str]]:
     reference = Reference.parse(name)
     fetcher = Fetcher(staging=store.staging, environment={})
     try:
         registry = Registry(name=reference.registry, fetcher=fetcher, environment={"HOME": "/nonexistent"})
-        Push(registry=registry, repository=reference.repository, store=store).image(
-            manifest, reference.version
-        )
+        yield Push(registry=registry, repository=reference.repository, store=store), reference.version
     finally:
         fetcher.close()
-    return name
 
 
 def tree_tar(root: Path, moved: Mapping[str, str]) -> bytes:

@@ -115,6 +115,7 @@ def lock_of(*builds: tuple[str, str, str]) -> Lock:
             "cpython-3.12.16+20261110-x86_64-unknown-linux-gnu-install_only_stripped",
             "cpython-3.12.16+20261110-aarch64-unknown-linux-gnu-install_only_stripped",
         ),
+        ("base", f"3.12.7 of sha256:{'a' * 64}", f"3.12.7 of sha256:{'b' * 64}"),
     ],
 )
 def test_the_same_release_for_this_host_compiles_for_another(provider: str, ours: str, theirs: str) -> None:
@@ -129,4 +130,23 @@ def test_another_release_never_does(others: tuple[tuple[str, str, str], ...]) ->
     lock = lock_of(("linux/arm64", "debian", "3.11.2-6"), *others)
     foreign = lock.variants[0].interpreter
     with pytest.raises(ProjectError, match="bytecode for linux/arm64"):
+        native_variant(lock, foreign, Platform.parse("linux/arm64"), Platform.parse("linux/amd64"))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "says"),
+    [
+        ("3.12.6", "3.12.7", "needs Python 3.12.7 of sha256:aaa"),
+        ("3.12", "3.12", "which release of Python 3.12 it has"),
+    ],
+)
+def test_the_pythons_of_a_base_are_the_same_only_where_both_say_their_release(
+    ours: str, theirs: str, says: str
+) -> None:
+    lock = lock_of(
+        ("linux/arm64", "base", f"{theirs} of sha256:{'a' * 64}"),
+        ("linux/amd64", "base", f"{ours} of sha256:{'b' * 64}"),
+    )
+    foreign = replace(lock.variants[0].interpreter, version="3.12")
+    with pytest.raises(ProjectError, match=says):
         native_variant(lock, foreign, Platform.parse("linux/arm64"), Platform.parse("linux/amd64"))

@@ -3,6 +3,10 @@
 What CPython marshals depends on its exact release and not on the processor (both platforms are little-endian,
 64 bits wide), so the same release built for this host does it, and nothing is emulated. The lock holds that
 build whenever it is made for both platforms; a test compares with the other platform's own under qemu.
+
+A base image's Python counts as the same where one index has the base for both platforms and both say the
+same release. A Python of another maker would write bytecode that works too, and maybe other bytes: a layer
+would depend on the machine that made it, so none is taken.
 """
 
 from __future__ import annotations
@@ -34,8 +38,16 @@ def native_variant(
                 "lading build --no-bytecode",
             ),
         )
+    release = _release(interpreter)
+    if release is None:
+        raise ProjectError(
+            f"bytecode for {platform} is compiled by the same Python for {host}, and nothing in the base says"
+            f" which release of Python {interpreter.version} it has",
+            place="[image] base",
+            hints=("choose a base with its Python's patchlevel.h", "lading build --no-bytecode"),
+        )
     for variant in ours:
-        if _release(variant.interpreter) == _release(interpreter):
+        if _release(variant.interpreter) == release:
             return variant
     raise ProjectError(
         f"bytecode for {platform} needs Python {interpreter.build}, and for {host} the lock holds"
@@ -45,9 +57,13 @@ def native_variant(
     )
 
 
-def _release(interpreter: LockedInterpreter) -> tuple[str, str, str]:
-    """What two builds of one source share: no rebuild number (`+b1`), no processor."""
+def _release(interpreter: LockedInterpreter) -> tuple[str, str, str] | None:
+    """What two builds of one source share, without rebuild number (`+b1`) or processor; None: not known."""
     build = _REBUILD.sub("", interpreter.build)
     if interpreter.provider == "standalone":
         build = build.partition("-unknown-")[0].rpartition("-")[0]
+    if interpreter.provider == "base":
+        build = build.partition(" of ")[0]
+        if build == interpreter.version:
+            return None
     return interpreter.provider, interpreter.version, build
