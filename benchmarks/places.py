@@ -8,6 +8,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent
 BENCH = REPOSITORY / "build/bench"
 WHEELS = BENCH / "wheels"
+TRIXIE = BENCH / "trixie"
+"""Debian trixie with its Docker, made once."""
 PYTHON_VERSION = "3.11"
 SUITE = "bookworm"
 """Debian's release whose Python is 3.11: the wheels' and, on both sides, the image's."""

@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.places import BENCH, user_environment
-from benchmarks.travel.trixie import trixie_docker
+from benchmarks.places import BENCH, TRIXIE, user_environment
 from services.containerd import containerd_engine
 from services.docker import docker_engine
 from services.process import Tool
+from services.trixie import make_trixie_root, trixie_docker
 
 _LIMIT_SECONDS = 900.0
 
@@ -73,7 +73,7 @@ def _docker20() -> Iterator[Host]:
 @contextmanager
 def _docker26() -> Iterator[Host]:
     """With the storage driver that its package sets up: overlay2."""
-    with trixie_docker(BENCH, {}) as docker:
+    with trixie_docker(make_trixie_root(TRIXIE), BENCH, {}) as docker:
         yield _docker(docker)
 
 

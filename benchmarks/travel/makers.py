@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.docker_side import make_base
-from benchmarks.places import BENCH, PYTHON_VERSION, SUITE, user_environment
+from benchmarks.places import BENCH, PYTHON_VERSION, SUITE, TRIXIE, user_environment
 from benchmarks.travel.hosts import patient
 from benchmarks.travel.sets import WheelSet
-from benchmarks.travel.trixie import context_path, trixie_docker
 from services.docker import docker_engine
 from services.process import Tool
+from services.trixie import CONTAINERD_STORE, context_path, make_trixie_root, trixie_docker
 
 _DOCKERFILE = """\
 FROM {base}
@@ -121,9 +121,7 @@ def docker_maker(registry: str, wheels: WheelSet, *, modern: bool) -> Iterator[D
     for wheel in wheels.wheels():
         os.link(wheel, folder / "wheels" / wheel.name)
     base = make_base()
-    engine = (
-        trixie_docker(BENCH, {"features": {"containerd-snapshotter": True}}) if modern else docker_engine()
-    )
+    engine = trixie_docker(make_trixie_root(TRIXIE), BENCH, CONTAINERD_STORE) if modern else docker_engine()
     with engine as docker:
         maker = DockerMaker(
             name="Docker 26 + buildx" if modern else "Docker 20.10",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from services.people import Person, person, user_venv
 from services.podman import buildah_in, container_storage, podman_in
 from services.process import Tool, require
 from services.registry import image_registry
+from services.trixie import CONTAINERD_STORE, make_trixie_root, trixie_docker
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -26,6 +28,18 @@ def docker() -> Iterator[Tool]:
     """Docker 20.10 with BuildKit. Containers that need the network take `--network host`."""
     with docker_engine() as tool:
         yield tool
+
+
+@pytest.fixture(scope="session")
+def containerd_docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
+    """Docker 26 with containerd's image store. Its client sees no files of this machine."""
+    folder = tmp_path_factory.mktemp("docker26")
+    root = make_trixie_root(folder / "trixie")
+    try:
+        with trixie_docker(root, folder, CONTAINERD_STORE) as tool:
+            yield tool
+    finally:
+        shutil.rmtree(root)
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,54 @@ class TestDocker:
         assert json.loads(said) == promised
 
 
+@pytest.mark.docker
+@pytest.mark.network
+class TestDockerWithContainerd:
+    """containerd's image store keeps blobs by digest, and names images by their manifest."""
+
+    def test_only_the_blobs_that_its_images_lack_are_moved(
+        self, containerd_docker: Tool, store: Store, tmp_path: Path
+    ) -> None:
+        client = open_engine("docker", command(tmp_path, "docker", containerd_docker))
+        first, second = two_images(store, "blobs")
+        moved: list[int] = []
+        assert load_image(client, store, named_manifest(first), progress=moved.append).present_bytes == 0
+        base_bytes = first.layers[0].size_bytes
+        assert sum(moved) > base_bytes
+        moved.clear()
+        loaded = load_image(client, store, named_manifest(second), progress=moved.append)
+        assert loaded.present_bytes == base_bytes
+        assert loaded.moved_bytes == sum(moved) < 20_000 < base_bytes
+        containerd_docker("rmi", first.tag)  # what was not sent again stays for as long as an image needs it
+        said = containerd_docker("run", "--rm", "--network", "none", second.tag, "/bin/program", "--version")
+        assert "qemu" in said.stdout
+        containerd_docker("save", "--output", "/srv/whole.tar", second.tag)
+
+    def test_an_image_that_is_there_is_only_named(
+        self, containerd_docker: Tool, store: Store, tmp_path: Path
+    ) -> None:
+        client = open_engine("docker", command(tmp_path, "docker", containerd_docker))
+        image = put_image(store, tag="named:1.0-cpu", program=PROGRAM.read_bytes())
+        load_image(client, store, named_manifest(image))
+        again = put_image(store, tag="named:again", program=PROGRAM.read_bytes())
+        assert load_image(client, store, named_manifest(again)).moved_bytes == 0
+        said = containerd_docker("image", "inspect", "--format", "{{.Id}}", "named:again").stdout
+        assert said.strip() == str(image.digest)
+
+    def test_a_wrong_guess_ends_in_a_full_load(
+        self, containerd_docker: Tool, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The engine lost the blob between its answer and the load."""
+        client = open_engine("docker", command(tmp_path, "docker", containerd_docker))
+        image = put_image(store, tag="guess:1.0-cpu", program=PROGRAM.read_bytes() + b"unseen")
+        promised = frozenset({image.layers[0].digest})
+        monkeypatch.setattr("lading.engine.local.load._held_blobs", lambda client, store: promised)
+        loaded = load_image(client, store, named_manifest(image))
+        assert (loaded.present_bytes, loaded.moved_bytes > image.layers[0].size_bytes) == (0, True)
+        said = containerd_docker("run", "--rm", "--network", "none", image.tag, "/bin/program", "--version")
+        assert "qemu" in said.stdout
+
+
 @pytest.mark.engines
 class TestPodman:
     def test_only_the_layers_it_lacks_are_moved(self, podman: Tool, store: Store, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lading.engine.embedded.remove import remove_tree
 from lading.engine.local.client import Client, CommandFailed, unusable
 from lading.engine.model import ImageLayer
-from lading.errors import EngineError
+from lading.errors import DigestMismatch, EngineError, StoreError
 from lading.image.output.archive import (
     NamedManifest,
     archive_chunks,
@@ -113,19 +113,47 @@ def shared_prefix(layers: Sequence[ImageLayer], held: Sequence[Sequence[str]]) -
 def _load_docker(
     client: Client, store: Store, image: NamedManifest, layers: Sequence[ImageLayer], progress: Progress
 ) -> tuple[int, int]:
-    total_bytes = sum(layer.size_bytes for layer in layers)
+    if _uses_containerd(client):
+        return _load_containerd(client, store, image, layers, progress)
     config = read_manifest(store, image.digest).config.digest
-    by_config = not _uses_containerd(client)
-    if _has(client, config if by_config else image.digest, layers):
-        client.ask("tag", config if by_config else image.digest, image.name.familiar)
-        return 0, total_bytes
-    held = shared_prefix(layers, _chains(client)) if by_config else 0
+    if _has(client, config, layers):
+        client.ask("tag", config, image.name.familiar)
+        return 0, sum(layer.size_bytes for layer in layers)
+    held = shared_prefix(layers, _chains(client))
     if held:
         size_bytes, chunks = lacking_chunks(store, image, held)
         with contextlib.suppress(CommandFailed):  # it lost a layer meanwhile: it gets them all
             client.feed(_counted(chunks, progress), "load", "--quiet")
             if _has(client, config, layers):
                 return size_bytes, sum(layer.size_bytes for layer in layers[:held])
+    return _load_whole(client, store, image, layers, progress)
+
+
+def _load_containerd(
+    client: Client, store: Store, image: NamedManifest, layers: Sequence[ImageLayer], progress: Progress
+) -> tuple[int, int]:
+    """Docker that keeps blobs by digest: what it has is what its images name, of those that are known here.
+
+    A chain would not do: the same files may have come packed otherwise, and the blob would be missing when
+    the image is pushed on. One that it lacks after all makes it refuse the archive.
+    """
+    if _has(client, image.digest, layers):
+        client.ask("tag", image.digest, image.name.familiar)
+        return 0, sum(layer.size_bytes for layer in layers)
+    left_out = frozenset(layer.digest for layer in layers) & _held_blobs(client, store)
+    if left_out:
+        with contextlib.suppress(CommandFailed):
+            chunks = archive_chunks(store, [image], left_out=left_out)
+            client.feed(_counted(chunks, progress), "load", "--quiet")
+            if _has(client, image.digest, layers):
+                present = sum(layer.size_bytes for layer in layers if layer.digest in left_out)
+                return archive_size_bytes(store, [image], left_out=left_out), present
+    return _load_whole(client, store, image, layers, progress)
+
+
+def _load_whole(
+    client: Client, store: Store, image: NamedManifest, layers: Sequence[ImageLayer], progress: Progress
+) -> tuple[int, int]:
     client.feed(_counted(archive_chunks(store, [image]), progress), "load", "--quiet")
     if not _has(client, image.name.familiar, layers):
         raise EngineError(
@@ -168,6 +196,16 @@ def _layout(store: Store, image: NamedManifest, left_out: frozenset[Digest]) -> 
 def _uses_containerd(client: Client) -> bool:
     """Docker with containerd's image store keeps blobs, not chains, and names images by their manifest."""
     return _CONTAINERD_STORE in client.ask("info", "--format", "{{json .DriverStatus}}")
+
+
+def _held_blobs(client: Client, store: Store) -> frozenset[Digest]:
+    """Layers of the engine's images whose manifests are in the store: it names images by these."""
+    found: set[Digest] = set()
+    for name in client.ask("image", "ls", "--all", "--quiet", "--no-trunc").split():
+        # Images of others, indexes, and what is damaged here say nothing of what it has.
+        with contextlib.suppress(ValueError, StoreError, DigestMismatch):
+            found |= {layer.digest for layer in read_manifest(store, Digest(name)).layers}
+    return frozenset(found)
 
 
 def _chains(client: Client) -> list[list[str]]:

@@ -46,14 +46,22 @@ class _Entry:
     content: bytes | Digest
 
 
-def archive_chunks(store: Store, images: Sequence[NamedManifest]) -> Iterator[bytes]:
-    """The archive, piece by piece. Raises StoreError, and DigestMismatch before the archive is whole."""
-    yield from _chunks(store, _entries(store, images))
+def archive_chunks(
+    store: Store, images: Sequence[NamedManifest], *, left_out: frozenset[Digest] = frozenset()
+) -> Iterator[bytes]:
+    """The archive, piece by piece.
+
+    Blobs in `left_out` are named and not there, for a reader that has them; nor is Docker's manifest.json,
+    whose readers follow its paths. Raises StoreError, and DigestMismatch before the archive is whole.
+    """
+    yield from _chunks(store, _entries(store, images, left_out))
 
 
-def archive_size_bytes(store: Store, images: Sequence[NamedManifest]) -> int:
+def archive_size_bytes(
+    store: Store, images: Sequence[NamedManifest], *, left_out: frozenset[Digest] = frozenset()
+) -> int:
     """How long the archive will be. Raises StoreError when a blob is missing."""
-    return _size_bytes(_entries(store, images))
+    return _size_bytes(_entries(store, images, left_out))
 
 
 def _chunks(store: Store, entries: Sequence[_Entry]) -> Iterator[bytes]:
@@ -156,7 +164,7 @@ def index_entry(store: Store, group: Sequence[NamedManifest]) -> Descriptor:
     )
 
 
-def _entries(store: Store, images: Sequence[NamedManifest]) -> list[_Entry]:
+def _entries(store: Store, images: Sequence[NamedManifest], left_out: frozenset[Digest]) -> list[_Entry]:
     blobs: dict[Digest, int | bytes] = {}
     for image in images:
         blobs |= image_blobs(store, image.digest)
@@ -167,7 +175,7 @@ def _entries(store: Store, images: Sequence[NamedManifest]) -> list[_Entry]:
             blobs[Digest.of(content)] = content
     index = Index(manifests=tuple(index_entry(store, group) for group in groups)).to_bytes()
     documents = [("index.json", index), ("oci-layout", OCI_LAYOUT)]
-    if all(len(group) == 1 for group in groups):
+    if not left_out and all(len(group) == 1 for group in groups):
         docker = canonical_json([_docker_entry(store, image) for image in images])
         documents.insert(1, ("manifest.json", docker))
     entries = [
@@ -175,6 +183,7 @@ def _entries(store: Store, images: Sequence[NamedManifest]) -> list[_Entry]:
         if isinstance(held, int)
         else _Entry(path=_blob_path(digest), size_bytes=len(held), content=held)
         for digest, held in sorted(blobs.items())
+        if digest not in left_out
     ]
     return entries + [
         _Entry(path=path, size_bytes=len(content), content=content) for path, content in documents

@@ -1,7 +1,7 @@
 """Debian trixie's Docker on a machine of another release: in a root of its own, with the host's kernel.
 
-dockerd runs in a mount namespace whose root is that Debian, so what it mounts goes with it. The root is made
-once, by mmdebstrap, and kept with the benchmarks' downloads; what dockerd writes lies apart and is removed.
+dockerd runs in a mount namespace whose root is that Debian, so what it mounts goes with it. What dockerd
+writes lies apart from the root, and is removed.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.places import BENCH
 from services.process import Tool, daemon, require, service_folder
 
+CONTAINERD_STORE = {"features": {"containerd-snapshotter": True}}
 _PACKAGES = "docker.io,docker-cli,docker-buildx,ca-certificates"
-_ROOT = BENCH / "trixie"
 _CONTEXT = "/mnt"
 _ENTER = """\
 set -e
@@ -37,9 +36,8 @@ exec "$@"
 
 
 @contextmanager
-def trixie_docker(context: Path, settings: Mapping[str, object]) -> Iterator[Tool]:
-    """`docker` of trixie talking to a fresh dockerd, which sees `context` as `/mnt`. Needs root."""
-    root = _root()
+def trixie_docker(root: Path, context: Path, settings: Mapping[str, object]) -> Iterator[Tool]:
+    """`docker` of the trixie in `root` with a fresh dockerd, which sees `context` as `/mnt`. Needs root."""
     with service_folder("docker26") as folder:
         (folder / "daemon.json").write_text(json.dumps(settings))
         socket = "unix:///srv/docker.sock"
@@ -67,12 +65,13 @@ def context_path(*parts: str) -> str:
     return "/".join((_CONTEXT, *parts))
 
 
-def _root() -> Path:
-    if not _ROOT.exists():
-        part = _ROOT.with_suffix(".part")
+def make_trixie_root(root: Path) -> Path:
+    """Debian trixie with its Docker, unless it is there already."""
+    if not root.exists():
+        part = root.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
         command = [require("mmdebstrap", "mmdebstrap"), "--quiet", "--variant=minbase", "--format=directory"]
         command += [f"--include={_PACKAGES}", "trixie", str(part)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-        part.rename(_ROOT)
-    return _ROOT
+        part.rename(root)
+    return root
