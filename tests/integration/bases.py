@@ -39,8 +39,7 @@ class Bases:
             "usr/bin/python3.11": f"{prefix}/bin/python3.11",
             "usr/lib/python3.11": f"{prefix}/lib/python3.11",
         }
-        libraries = f"usr/lib/{self.platform.multiarch}"
-        moved |= {path: path for path in self._below(libraries, "*.so*")}
+        moved |= {path: path for path in self.libraries()}
         return put_tar(self.store, tree_tar(self.root, moved))
 
     def headers_at(self, prefix: str) -> PutLayer:
@@ -55,8 +54,10 @@ class Bases:
     def layer(self, files: Layer) -> PutLayer:
         return put_tar(self.store, layer_tar(files))
 
-    def _below(self, folder: str, pattern: str) -> list[str]:
-        return sorted(f"{folder}/{path.name}" for path in (self.root / folder).glob(pattern))
+    def libraries(self) -> list[str]:
+        """Shared libraries of Debian, of which its Python needs a few."""
+        folder = f"usr/lib/{self.platform.multiarch}"
+        return sorted(f"{folder}/{path.name}" for path in (self.root / folder).glob("*.so*"))
 
 
 def make_bases(lading: Tool, umoci: Tool, registry: str, folder: Path, platform: Platform = AMD64) -> Bases:

@@ -1,8 +1,9 @@
 """The image's interpreter, runnable on the host: its files in a folder of the store.
 
 No container is needed: the image's dynamic loader starts the image's Python with the image's libraries, so
-the bytecode is right to the exact build, whatever Python the host has. For an image of another platform the
-files are those of the same release for this host (image.python.native).
+the bytecode is right to the exact build, whatever Python the host has. A standalone build has no loader and
+is made for every glibc: the host's starts it. For an image of another platform the files are those of the
+same release for this host (image.python.native).
 """
 
 from __future__ import annotations
@@ -46,20 +47,18 @@ def prepare_toolchain(
     prefix, _, _ = python.partition("/bin/")
     if not folder.is_dir():
         _write(store, folder, _selected(tree, python, platform))
-    loader = _LOADERS[platform.machine]
-    libraries = f"{folder}/usr/lib/{platform.multiarch}:{folder}/{prefix}/lib"
+    loader = folder / _LOADERS[platform.machine]
+    program: tuple[str, ...] = (f"{folder}/{python}", "-S", "-s", "-W", "ignore")
+    libraries = f"{folder}/{prefix}/lib"
+    if loader.exists():
+        words = (str(loader), "--library-path", f"{folder}/usr/lib/{platform.multiarch}:{libraries}")
+        program, own = (*words, *program), dict[str, str]()
+    else:
+        own = {"LD_LIBRARY_PATH": libraries}  # a standalone build brings all but a C library, and takes any
     return Toolchain(
-        command=(
-            f"{folder}/{loader}",
-            "--library-path",
-            libraries,
-            f"{folder}/{python}",
-            "-S",
-            "-s",
-            "-W",
-            "ignore",
-        ),
+        command=program,
         environment={
+            **own,
             "PYTHONHOME": f"{folder}/{prefix}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
