@@ -11,6 +11,7 @@ import platform as host
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from lading.errors import DigestMismatch, FetchFailed, UsageError
 from lading.image.assemble import assemble, created_time
@@ -42,8 +43,17 @@ from lading.oci.json import canonical_json
 from lading.oci.platform import Platform, host_platform
 from lading.store import Store
 
-Elsewhere = Callable[[Sequence[LockedLayer]], frozenset[Digest]]
-"""Which of these layers are where the image is to go, so that they need not be made here."""
+
+class Elsewhere(Protocol):
+    """Where the image is to go: what is there need not be made here."""
+
+    @property
+    def name(self) -> str:
+        """`HOST/REPOSITORY`, as a lender's."""
+
+    def find(self, layers: Sequence[LockedLayer]) -> frozenset[Digest]:
+        """Which of these layers are there."""
+
 
 _NOT_LOCKED = ("code", "runtime", "files", "model", OPEN_STEP)
 
@@ -139,7 +149,11 @@ def _remote_layers(request: BuildRequest, store: Store) -> dict[str, LayerRecord
         return {}
     locked = _locked_layers(request)
     specs = {spec.key: spec for spec in request.plan.layers if cached_layer(store, spec) is None}
-    there = request.elsewhere([locked[key] for key in specs if key in locked])
+    asked = [locked[key] for key in specs if key in locked]
+    there = request.elsewhere.find(asked)
+    if request.lenders is not None:  # the destination lends too, and is not asked twice
+        lacking = (layer.digest for layer in asked if layer.digest not in there)
+        request.lenders.note_lacking(request.elsewhere.name, lacking)
     remote = {key for key in specs if key in locked and locked[key].digest in there}
     for key, spec in specs.items():
         if isinstance(spec, BytecodeLayer) and key not in remote:

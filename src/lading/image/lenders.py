@@ -7,7 +7,7 @@ and passed over: everything else may still come from where it always did.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -46,6 +46,11 @@ class Lenders:
     warn: Callable[[str], None]
     tried: dict[str, str] = field(default_factory=dict)
     """By name of a lender, what came of asking it, as a clause."""
+    _lacking: dict[str, frozenset[Digest]] = field(default_factory=dict, init=False)
+
+    def note_lacking(self, name: str, layers: Iterable[Digest]) -> None:
+        """The lender `name` was asked for these by somebody else a moment ago, and has none of them."""
+        self._lacking[name] = self._lacking.get(name, frozenset()) | frozenset(layers)
 
     def find(self, layers: Sequence[LockedLayer]) -> dict[Digest, Lender]:
         """Which of `layers` can be had, by asking for their lengths; another length is no such layer."""
@@ -79,17 +84,19 @@ class Lenders:
         def is_there(layer: LockedLayer) -> bool:
             return lender.registry.blob_size_bytes(lender.repository, layer.digest) == layer.size_bytes
 
+        lacking = self._lacking.get(lender.name, frozenset())
+        asked = [layer for layer in layers if layer.digest not in lacking]
         try:
             # The first alone: a registry that refuses us is asked once.
-            there = [is_there(layers[0])]
+            there = [is_there(layer) for layer in asked[:1]]
             with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="head") as pool:
-                there += pool.map(is_there, layers[1:])
+                there += pool.map(is_there, asked[1:])
         except FetchFailed as error:
             self._give_up(lender, error)
             return []
-        if lacking := there.count(False):
-            self.tried[lender.name] = f"lacks {lacking} of the {len(layers)} locked layers it was asked for"
-        return [layer.digest for layer, known in zip(layers, there, strict=True) if known]
+        if missing := len(layers) - there.count(True):
+            self.tried[lender.name] = f"lacks {missing} of the {len(layers)} locked layers it was asked for"
+        return [layer.digest for layer, known in zip(asked, there, strict=True) if known]
 
     def _fetch(self, layer: LockedLayer, lender: Lender, progress: Progress) -> bool:
         blob = Descriptor(media_type=MEDIA_LAYER_GZIP, digest=layer.digest, size_bytes=layer.size_bytes)

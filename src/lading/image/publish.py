@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lading.errors import UsageError
 from lading.image.model import Image, LayerRecord
@@ -68,6 +68,12 @@ class Pusher:
     options: BuildOptions
     early: EarlyBlobs | None = None
     """Takes layers as soon as they are written; None: nothing leaves before the image is whole."""
+    _there: set[Digest] = field(default_factory=set)
+    """Layers that the repository said it has."""
+
+    @property
+    def name(self) -> str:
+        return self.destination.name
 
     def build(self) -> Image:
         """The image, without the layers that are there already. Raises what building raises."""
@@ -76,7 +82,7 @@ class Pusher:
             self.early.wait()  # for the image before: processes are forked while no thread is at work
             listener = _SendingListener(to=context.listener, early=self.early)
             context = replace(context, listener=listener)
-        return build_target(self.project, context, self.options, elsewhere=self._elsewhere)
+        return build_target(self.project, context, self.options, elsewhere=self)
 
     def push(
         self,
@@ -91,7 +97,7 @@ class Pusher:
         A layer that vanished from the registry meanwhile is built after all. Raises HttpStatus, FetchFailed,
         StoreError, DigestMismatch, and what building raises.
         """
-        push = replace(self._push(), progress=progress, supply=self._supply)
+        push = replace(self._push(), progress=progress, supply=self._supply, there=frozenset(self._there))
         documents: tuple[Document, ...] = ()
         if self.registry.find_manifest(self.destination.at(image.digest)) is None:
             # An image that is there has its documents; the first provenance stays.
@@ -131,19 +137,23 @@ class Pusher:
         assert tag is not None, "an image's tag names a version"
         return tag
 
-    def _elsewhere(self, layers: Sequence[LockedLayer]) -> frozenset[Digest]:
+    def find(self, layers: Sequence[LockedLayer]) -> frozenset[Digest]:
+        """Which of these layers the destination has; what it has is not asked for again by the push."""
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="head") as pool:
             found = pool.map(self._is_there, layers)
             return frozenset(layer.digest for layer, there in zip(layers, found, strict=True) if there)
 
     def _is_there(self, layer: LockedLayer) -> bool:
         """Where the image goes, or in the base image's own repository there, from which it is mounted."""
-        places = (self.destination.repository, *(self._base_repositories() if layer.kind == "base" else ()))
         # Another size than the lock's is no such layer: it is made here, and compared with the lock.
-        return any(
-            self.registry.blob_size_bytes(repository, layer.digest) == layer.size_bytes
-            for repository in places
-        )
+        if self._holds(self.destination.repository, layer):
+            self._there.add(layer.digest)
+            return True
+        places = self._base_repositories() if layer.kind == "base" else ()
+        return any(self._holds(repository, layer) for repository in places)
+
+    def _holds(self, repository: str, layer: LockedLayer) -> bool:
+        return self.registry.blob_size_bytes(repository, layer.digest) == layer.size_bytes
 
     def _base_repositories(self) -> tuple[str, ...]:
         if not self.project.image.has_registry_base:

@@ -82,6 +82,9 @@ class Push:
     chunk_bytes: int = CHUNK_BYTES
     mount_from: tuple[str, ...] = ()
     """Repositories of this registry to mount from besides those that are known to hold a blob."""
+    there: frozenset[Digest] = frozenset()
+    """Blobs that the repository has, as it said a moment ago. What it lacked then is asked for again before
+    it is sent: others push too, while an image is being built."""
     _progress_lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def image(
@@ -112,7 +115,8 @@ class Push:
         except HttpStatus as error:
             if error.status not in (400, 404) or not _MISSING_CODES & set(error_codes(error)):
                 raise
-            moved = moved + replace(self.blobs(blobs), present_bytes=0)
+            asking = replace(self, there=frozenset())
+            moved = moved + replace(asking.blobs(blobs), present_bytes=0)
             self._put(version, content)
         return PushedManifest(digest=subject.digest, moved=moved)
 
@@ -174,7 +178,10 @@ class Push:
         return sum(results, start=Moved(present_bytes=present, mounted_bytes=mounted))
 
     def _is_there(self, blob: Descriptor) -> bool:
-        found = self.registry.blob_size_bytes(self.repository, blob.digest) == blob.size_bytes
+        found = (
+            blob.digest in self.there
+            or self.registry.blob_size_bytes(self.repository, blob.digest) == blob.size_bytes
+        )
         if found:
             note_repository(self.store, self.registry.name, self.repository, blob.digest)
         return found
