@@ -147,6 +147,15 @@ def test_a_failing_build_says_who_what_and_what_to_do_and_leaves_nothing(
     assert list((warm_home / "builds").iterdir()) == []
 
 
+def forget_tails(store: Store) -> None:
+    """Layers of small wheels, and images, are made anew."""
+    for key in list(store.layers.keys()):
+        if (store.layers.get(key) or {}).get("kind") == "tail":
+            store.layers.remove(key)
+    for key in list(store.images.keys()):
+        store.images.remove(key)
+
+
 def test_a_wheel_that_is_gone_is_built_again_and_compared(
     lading: Tool, extension: Path, warm_home: Path
 ) -> None:
@@ -154,14 +163,17 @@ def test_a_wheel_that_is_gone_is_built_again_and_compared(
     sha256 = built(extension)["demo-extension"]["sha256"]
     (warm_home / "blobs/sha256" / sha256).unlink()
     store = Store(warm_home)
-    for key in list(store.layers.keys()):
-        if (store.layers.get(key) or {}).get("kind") == "tail":
-            store.layers.remove(key)
-    for key in list(store.images.keys()):
-        store.images.remove(key)
+    forget_tails(store)
     again = lading("build", "--locked", extension)
     assert "building demo-extension from source" in again.stderr
-    assert (warm_home / "blobs/sha256" / sha256).exists()
+    wheel = warm_home / "blobs/sha256" / sha256
+    content = wheel.read_bytes()
+    wheel.chmod(0o644)
+    wheel.write_bytes(content[::-1])  # R40: spoilt, it is as good as gone
+    forget_tails(store)
+    spoilt = lading("build", "--locked", extension)
+    assert "building demo-extension from source" in spoilt.stderr
+    assert (spoilt.stdout, wheel.read_bytes()) == (again.stdout, content)
     lock = (extension / "lading.lock").read_text()
     (extension / "lading.lock").write_text(lock.replace(sha256, "0" * 64))
     refused = lading("build", "--locked", extension, check=False)

@@ -70,7 +70,7 @@ class WheelMaker:
 
     def _ensure(self, wheel: LockedWheel) -> None:
         build = self._by_sha256.get(wheel.sha256)
-        if build is None or self._context.store.blobs.has(Digest.from_hex(wheel.sha256)):
+        if build is None or self._context.store.blobs.has_intact(Digest.from_hex(wheel.sha256)):
             return
         places = (*self._project.requirements.find_links, *find_links(self._context.environment))
         if any((folder / wheel.filename).is_file() for folder in local_folders(places)):

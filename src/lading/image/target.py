@@ -377,7 +377,7 @@ def _kept(store: Store, wheel: LockedWheel, source: ByteSource) -> ByteSource:
 def _fetched(store: Store, fetcher: Fetcher, url: str, sha256: str) -> Path:
     """The file at `url`, in the store, verified."""
     path = store.blobs.path(Digest.from_hex(sha256))
-    if not path.exists():
+    if not store.blobs.has_intact(Digest.from_hex(sha256)):
         path.parent.mkdir(parents=True, exist_ok=True)
         fetcher.download(url, path, sha256=sha256)
     return path
@@ -390,6 +390,6 @@ def _standalone(store: Store, fetcher: Fetcher, interpreter: LockedInterpreter) 
             f"the lock does not say where {interpreter.build} comes from", hints=("lading lock --upgrade",)
         )
     path = store.blobs.path(Digest.from_hex(interpreter.sha256))
-    if not path.exists():
+    if not store.blobs.has_intact(Digest.from_hex(interpreter.sha256)):
         fetcher.download(interpreter.url, path, sha256=interpreter.sha256, size_bytes=interpreter.size_bytes)
     return path

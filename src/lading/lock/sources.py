@@ -70,9 +70,9 @@ def open_wheel(
 
 
 def _local(wheel: LockedWheel, store: Store, places: Iterable[str]) -> LocalFile | None:
-    blob = store.blobs.path(Digest.from_hex(wheel.sha256))
-    if blob.exists() and blob.stat().st_size == wheel.size_bytes:
-        return LocalFile(blob)
+    digest = Digest.from_hex(wheel.sha256)
+    if store.blobs.has_intact(digest):  # few and small ones are kept: reading them twice costs nothing
+        return LocalFile(store.blobs.path(digest))
     for directory in local_folders(places):
         if is_this_wheel(directory / wheel.filename, wheel):
             return LocalFile(directory / wheel.filename)

@@ -32,6 +32,10 @@ _OFFLINE = "network was disabled"
 _FORBIDDEN = re.compile(r"^hint: (?P<hint>An index .*(?:401 Unauthorized|403 Forbidden).*)$", re.MULTILINE)
 _NO_WHEELS = re.compile(r"Because (?P<name>[\w.-]+?)(?:==(?P<version>\S+))? has no (?:usable )?wheels")
 _WHEELS_REQUIRED = re.compile(r"hint: Wheels are required for `(?P<name>[^`]+)`")
+_LATER_INDEX = re.compile(
+    r"`(?P<name>[\w.-]+)` was found on .{1,400}? but not at the requested version.{1,400}? subsequent index",
+    re.DOTALL,
+)
 _NOT_FOUND = re.compile(r"(?P<name>[\w.-]+) was not found in the (?:package registry|provided)")
 _LONGEST_EXPLANATION = 700
 
@@ -118,6 +122,17 @@ def _explained(text: str, reason: str, *, doing: str, place: str | None) -> Ladi
             f"{doing} failed: no index and no wheel folder has a package {match['name']!r}. {reason}",
             place=place,
             hints=("check the spelling, or name its index: export UV_INDEX=https://…/simple",),
+        )
+    if match := _LATER_INDEX.search(text):
+        name = match["name"]
+        return ResolutionFailed(
+            f"{doing} failed: {reason}",
+            place=place,
+            hints=(
+                f"of indexes that have {name} only the first is asked, against confusion; to name another:"
+                f" [tool.uv.sources] {name} = {{ index = … }} in pyproject.toml",
+                "or name that index first: export UV_INDEX=https://…/simple",
+            ),
         )
     if "No solution found" not in text and any(word in text for word in _NETWORK):
         return OutsideError(f"{doing} failed: {reason}", place=place, hints=("try again, or --offline",))

@@ -177,6 +177,15 @@ class BlobStore:
             return False
         return True
 
+    def has_intact(self, digest: Digest) -> bool:
+        """Whether the blob is here with its own bytes; a damaged one is removed, so that it comes again."""
+        if not self.has(digest):
+            return False
+        if self.is_intact(digest):
+            return True
+        self.remove(digest)
+        return False
+
     def __iter__(self) -> Iterator[Digest]:
         for entry in sorted(os.listdir(self._folder)):
             yield Digest.from_hex(entry)

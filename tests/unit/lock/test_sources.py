@@ -61,6 +61,19 @@ def test_the_store_is_asked_first(index: Index, store: Store, opened: Open) -> N
     assert index.server.log == []
 
 
+@pytest.mark.catalogue("R40")
+def test_a_wheel_that_was_spoilt_in_the_store_comes_again(index: Index, store: Store, opened: Open) -> None:
+    """As long as before, with other bytes; offline it counts as absent."""
+    wheel, content = locked(index)
+    path = store.blobs.path(store.blobs.put(content))
+    path.chmod(0o644)
+    path.write_bytes(content[::-1])
+    with pytest.raises(FetchFailed, match="is not in the store"):
+        opened(wheel, offline=True)
+    assert read(opened(wheel)) == content
+    assert not path.exists()
+
+
 def test_then_a_wheel_folder_that_holds_this_very_file(index: Index, tmp_path: Path, opened: Open) -> None:
     wheel, content = locked(index)
     folder = tmp_path / "wheels"

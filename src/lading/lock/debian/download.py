@@ -37,7 +37,7 @@ def fetch_packages(
     OutsideError, StoreError.
     """
     wanted = sorted(packages, key=lambda package: package.name)
-    missing = [package for package in wanted if not _is_intact(package, store)]
+    missing = [package for package in wanted if not store.blobs.has_intact(Digest.from_hex(package.sha256))]
     if missing:
         suite = missing[0].suite.removesuffix("-security").removesuffix("-updates")
         snapshot = as_url(environment.get(VARIABLE))
@@ -72,17 +72,6 @@ def _with_credentials(mirrors: Mirrors, snapshot: str | None) -> Mirrors:
     if credentials is None:
         return mirrors
     return replace(mirrors, credentials={**mirrors.credentials, origin(plain): credentials})
-
-
-def _is_intact(package: LockedPackage, store: Store) -> bool:
-    """Whether the store has the bytes; damaged ones are removed, so that they come again."""
-    digest = Digest.from_hex(package.sha256)
-    if store.blobs.size_bytes(digest) is None:
-        return False
-    if store.blobs.is_intact(digest):
-        return True
-    store.blobs.remove(digest)
-    return False
 
 
 def _fetch(package: LockedPackage, places: _Places, reader: MirrorReader, store: Store) -> None:
