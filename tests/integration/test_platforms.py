@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lading.cli.main import run_command_line
-from lading.image import write
+from lading.image.kinds import bytecode
 from lading.image.python.toolchain import Toolchain, prepare_toolchain
 from services.process import Tool, require
 
@@ -166,7 +166,7 @@ def test_the_bytecode_is_what_arm64_itself_compiles(
         return replace(toolchain, command=(emulator, *toolchain.command))
 
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    monkeypatch.setattr(write, "prepare_toolchain", emulated)
+    monkeypatch.setattr(bytecode, "prepare_toolchain", emulated)
     stdout, stderr = io.StringIO(), io.StringIO()
     environment = {**os.environ, "LADING_HOME": str(tmp_path / "home")}
     words = ("build", "--json", "--locked", "--platform", "linux/arm64", str(project))
