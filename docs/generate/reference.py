@@ -139,6 +139,12 @@ def configuration_page() -> str:
             definitions["step"]["required"],
         ),
         (
+            "`[image.healthcheck]`, `[image.TARGET.healthcheck]`",
+            "Docker's check of a running container: [guide](../guides/docker.md#what-a-container-starts).",
+            definitions["healthcheck"]["properties"],
+            definitions["healthcheck"]["required"],
+        ),
+        (
             "`[[image.allow_secret]]`",
             "A file that looks like a credential and may enter the image all the same.",
             definitions["secret"]["properties"],

@@ -35,7 +35,7 @@ from lading.image.spec import (
 )
 from lading.lock.model import LockedBase, LockedCuda, LockedPackage, LockedVariant, LockedWheel
 from lading.oci.reference import Reference
-from lading.project.model import ImageSettings
+from lading.project.model import HealthCheck, ImageSettings
 
 NOT_REPRODUCIBLE = "dev.lading.not-reproducible"
 
@@ -56,6 +56,10 @@ class Plan:
     working_dir: str
     labels: Mapping[str, str]
     exposed_ports: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    stop_signal: str | None = None
+    healthcheck: Mapping[str, Any] | None = None
+    """In the words of Docker's image config."""
 
     def as_json(self) -> dict[str, Any]:
         """What `lading plan --json` prints, and what an image's record is keyed by."""
@@ -67,11 +71,14 @@ class Plan:
             "tag": self.tag,
             "layers": [{"kind": spec.kind, "title": spec.title, "key": spec.key} for spec in self.layers],
             "env": dict(self.env),
+            "entrypoint": list(self.entrypoint),
             "cmd": list(self.cmd),
             "user": self.user,
             "working_dir": self.working_dir,
             "labels": dict(self.labels),
             "exposed_ports": list(self.exposed_ports),
+            "stop_signal": self.stop_signal,
+            "healthcheck": self.healthcheck,
         }
 
 
@@ -108,6 +115,7 @@ def make_plan(inputs: PlanInputs) -> Plan:
         layers.append(inputs.code)
     layers += inputs.model
     serves = inputs.runtime is not None
+    settings = inputs.settings
     return Plan(
         project=inputs.project,
         target=inputs.target,
@@ -116,14 +124,39 @@ def make_plan(inputs: PlanInputs) -> Plan:
         tag=inputs.tag,
         layers=tuple(layers),
         env=_environment(inputs, selection.cuda),
-        cmd=inputs.cmd,
-        user=inputs.settings.user,
-        working_dir=f"/{CODE}" if inputs.code is not None else "/",
-        labels=dict(
-            sorted({**_cuda_labels(selection.cuda), **inputs.settings.labels, **_marks(inputs)}.items())
-        ),
-        exposed_ports=("8080/tcp",) if serves else (),
+        entrypoint=settings.entrypoint,
+        cmd=_command(inputs),
+        user=settings.user,
+        working_dir=settings.workdir or (f"/{CODE}" if inputs.code is not None else "/"),
+        labels=dict(sorted({**_cuda_labels(selection.cuda), **settings.labels, **_marks(inputs)}.items())),
+        exposed_ports=tuple(sorted({*settings.ports, *(("8080/tcp",) if serves else ())})),
+        stop_signal=settings.stop_signal,
+        healthcheck=_healthcheck(settings.healthcheck),
     )
+
+
+def _command(inputs: PlanInputs) -> tuple[str, ...]:
+    """An entrypoint without a command starts as it is, as with Docker."""
+    if inputs.settings.command is not None:
+        return inputs.settings.command
+    return () if inputs.settings.entrypoint else inputs.cmd
+
+
+_NANOSECONDS = 1_000_000_000
+
+
+def _healthcheck(check: HealthCheck | None) -> dict[str, Any] | None:
+    """No field of OCI's, but Docker reads it there and BuildKit writes it there."""
+    if check is None:
+        return None
+    times = {
+        "Interval": check.interval_seconds,
+        "Timeout": check.timeout_seconds,
+        "StartPeriod": check.start_seconds,
+    }
+    document: dict[str, Any] = {"Test": ["CMD", *check.command]}
+    document |= {name: round(s * _NANOSECONDS) for name, s in times.items() if s is not None}
+    return document | ({"Retries": check.retries} if check.retries is not None else {})
 
 
 def _cuda_labels(cuda: LockedCuda | None) -> dict[str, str]:

@@ -75,6 +75,8 @@ class ImageConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     exposed_ports: tuple[str, ...] = ()
     stop_signal: str | None = None
+    healthcheck: Mapping[str, Any] | None = None
+    """Docker's own field: config.md has none, and engines that do not know it pass it by."""
     created: str | None = None
     history: tuple[str, ...] = ()
     """One `created_by` text a layer, same length as `diff_ids`, or empty."""
@@ -94,6 +96,8 @@ class ImageConfig:
             config["ExposedPorts"] = {port: {} for port in self.exposed_ports}
         if self.stop_signal:
             config["StopSignal"] = self.stop_signal
+        if self.healthcheck:
+            config["Healthcheck"] = dict(self.healthcheck)
         document: dict[str, Any] = {
             "architecture": self.platform.architecture,
             "os": self.platform.os,
@@ -124,6 +128,7 @@ class ImageConfig:
             labels=dict(config.get("Labels") or {}),
             exposed_ports=tuple(config.get("ExposedPorts") or ()),
             stop_signal=config.get("StopSignal"),
+            healthcheck=config.get("Healthcheck"),
             created=document.get("created"),
             history=tuple(entry.get("created_by", "") for entry in document.get("history") or ()),
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from lading.project.model import ImageFile, ImageStep
+from lading.project.model import HealthCheck, ImageFile, ImageStep
 from lading.project.places import KeyPath
 from lading.project.report import ConfigReport
 from lading.project.tokens import has_userinfo
@@ -30,13 +30,27 @@ def check_additions(table: dict[str, Any], path: KeyPath, report: ConfigReport) 
 
 
 def additions(written: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked table with `files` and `step` as the fields of ImageSettings."""
-    settled = {key: value for key, value in written.items() if key not in ("files", "step")}
+    """The checked table with `files`, `step` and `healthcheck` as the fields of ImageSettings."""
+    settled = {key: value for key, value in written.items() if key not in ("files", "step", "healthcheck")}
+    if "healthcheck" in written:
+        settled["healthcheck"] = _health(written["healthcheck"])
     if "files" in written:
         settled["files"] = tuple(_file(entry) for entry in written["files"])
     if "step" in written:
         settled["steps"] = tuple(ImageStep(**entry) for entry in written["step"] if "run" in entry)
     return settled
+
+
+def _health(entry: Mapping[str, Any]) -> HealthCheck | None:
+    if "command" not in entry:
+        return None  # told where it is written
+    return HealthCheck(
+        command=entry["command"],
+        interval_seconds=entry.get("interval"),
+        timeout_seconds=entry.get("timeout"),
+        start_seconds=entry.get("start_period"),
+        retries=entry.get("retries"),
+    )
 
 
 def _file(entry: Mapping[str, Any]) -> ImageFile:

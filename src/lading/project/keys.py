@@ -21,6 +21,7 @@ from lading.project.kinds import (
     NUMBER,
     SCALAR,
     SIZE,
+    WORDS,
     Kind,
     Reporter,
     choice,
@@ -163,6 +164,26 @@ def _check_gate(value: object, path: KeyPath, report: Reporter) -> str | None:
     return checked
 
 
+def _check_port(value: object, path: KeyPath, report: Reporter) -> str | None:
+    number, slash, protocol = str(value).partition("/")
+    known = not isinstance(value, bool) and isinstance(value, (int, str)) and protocol in ("", "tcp", "udp")
+    if not known or bool(slash) != bool(protocol) or not re.fullmatch(r"[0-9]{1,5}", number):
+        report(path, f"{value!r} is no port", 'as in 8000, or "8125/udp"')
+        return None
+    if not 1 <= int(number) <= 65_535:
+        report(path, f"{number} is not between 1 and 65535")
+        return None
+    return f"{int(number)}/{protocol or 'tcp'}"
+
+
+def _check_healthcheck(value: object, path: KeyPath, report: Reporter) -> dict[str, Any] | None:
+    if not isinstance(value, dict):
+        hint = 'write healthcheck = { command = ["python", "check.py"] }'
+        report(path, f"must be a table, not {type_name(value)}", hint)
+        return None
+    return check_table(value, HEALTH_KEYS, path, report, required=("command",))
+
+
 def _check_gpus(value: object, path: KeyPath, report: Reporter) -> dict[str, Any] | None:
     if isinstance(value, dict):
         return check_table(value, GPU_KEYS, path, report, required=("count",))
@@ -236,6 +257,22 @@ def _tables(keys: Mapping[str, Key], required: tuple[str, ...], name: str) -> Ki
     return Kind(check, {"type": "array", "items": {"$ref": f"#/$defs/{name}"}})
 
 
+_PORT = Kind(
+    _check_port,
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 65_535},
+            {"pattern": "^[0-9]{1,5}(/(tcp|udp))?$"},
+        ]
+    },
+)
+HEALTH_KEYS: Mapping[str, Key] = {
+    "command": Key(WORDS, 'The command that succeeds while the container is well: ["python", "check.py"].'),
+    "interval": Key(DURATION, 'Time between two checks. Docker\'s default: "30s".'),
+    "timeout": Key(DURATION, 'How long a check may take. Docker\'s default: "30s".'),
+    "start_period": Key(DURATION, "How long failures do not count after the start."),
+    "retries": Key(integer(1, 1000), "Failures in a row that make it unhealthy. Docker's default: 3."),
+}
 FILE_KEYS: Mapping[str, Key] = {
     "source": Key(text(), "A file or folder of the project, or an https URL (with sha256)."),
     "destination": Key(
@@ -282,6 +319,20 @@ TARGET_KEYS: Mapping[str, Key] = {
         text(r"[0-9]{1,9}(?::[0-9]{1,9})?", 'a numeric "UID" or "UID:GID"'), "Who runs in the image."
     ),
     "labels": Key(_LABELS, "Labels of the image."),
+    "entrypoint": Key(WORDS, "What every container of the image starts with, before its command."),
+    "command": Key(WORDS, 'What a container starts when it is told nothing else. Default ["python"].'),
+    "workdir": Key(
+        text(r"/(?:[^/\s]+(?:/[^/\s]+)*)?", 'an absolute path such as "/app/src"'),
+        "The folder a container of the image starts in. Default /app.",
+    ),
+    "ports": Key(list_of(_PORT), 'Ports that the image says it listens on: [8000], ["8125/udp"].'),
+    "stop_signal": Key(
+        text(r"SIG[A-Z0-9+-]+", "a signal such as SIGINT"), "The signal that asks a container to end."
+    ),
+    "healthcheck": Key(
+        Kind(_check_healthcheck, {"$ref": "#/$defs/healthcheck"}),
+        "How Docker tells whether a container is well; other engines look away.",
+    ),
     "max_size": Key(SIZE, 'A build of a larger image fails, with a bill: "2GB". Packed, as it travels.'),
     "max_growth": Key(SIZE, 'A build fails that is so much larger than the last one: "50MB".'),
 }
@@ -296,6 +347,10 @@ SHARED_KEYS: Mapping[str, Key] = {
         "cpu, cuda or one CUDA release such as cu126. All are locked; one is chosen at build or run.",
     ),
     "platform": Key(list_of(choice(*PLATFORMS), or_one=True), "Platforms that are locked."),
+    "requirements": Key(
+        INSIDE_PATH,
+        "The file of the project that lists what is installed, where it is not the one that is detected.",
+    ),
     "layers_from": Key(
         list_of(Kind(_check_repository, {"type": "string", "pattern": "^[^@]+$"}), or_one=True),
         "Repositories of registries that layers in the lock are taken from, by digest, before they are made.",

@@ -182,6 +182,16 @@ def _check_inside_path(value: object, path: KeyPath, report: Reporter) -> str | 
     return str(pure)
 
 
+def _check_words(value: object, path: KeyPath, report: Reporter) -> tuple[str, ...] | None:
+    if not isinstance(value, list):
+        _wrong_type(value, "a list of strings", path, report)
+        return None
+    checked = [_WORD.check(word, (*path, index), report) for index, word in enumerate(value)]
+    if not value:
+        report(path, "is empty", "leave the key out, or name a program")
+    return None if None in checked or not value else tuple(checked)
+
+
 def _check_date(value: object, path: KeyPath, report: Reporter) -> datetime.date | None:
     if isinstance(value, datetime.datetime):
         return value.date()
@@ -200,6 +210,9 @@ SIZE = Kind(_quantity(parse_size, "size", "GB"), {"type": "string", "pattern": S
 DURATION = Kind(_quantity(parse_duration, "duration", "s"), {"type": "string", "pattern": DURATION_PATTERN})
 SCALAR = Kind(_check_scalar, {"type": ["string", "number", "boolean"]})
 INSIDE_PATH = Kind(_check_inside_path, {"type": "string", "minLength": 1})
+_WORD = text(secret_free=True, may_be_empty=True)
+WORDS = Kind(_check_words, {"type": "array", "items": {"type": "string"}, "minItems": 1})
+"""A program and its arguments; a word may be there twice."""
 DATE = Kind(_check_date, {"type": "string", "format": "date"})
 
 

@@ -35,7 +35,7 @@ from lading.project.name import project_name
 from lading.project.presence import added_files, check_targets
 from lading.project.pyproject import Pyproject, read_pyproject
 from lading.project.report import Report, did_you_mean
-from lading.project.requirements import find_requirements
+from lading.project.requirements import check_chosen, find_requirements
 from lading.project.settings import Settings, read_settings
 from lading.project.settle import (
     data_sources,
@@ -144,6 +144,7 @@ def _settle(reading: _Reading, environment: Mapping[str, str]) -> tuple[Project,
         report,
         reading.written.pyproject_report,
         settings.image.get("conda", {}),
+        _chosen(reading),
     )
     python, python_findings = _python(reading, requirements)
     frameworks = frameworks_among(requirements.names)
@@ -225,6 +226,17 @@ def _python(reading: _Reading, requirements: Requirements) -> tuple[PythonChoice
     if said is not None and said.accelerator is not None and "accelerator" not in written:
         found.append(Finding(what="accelerator", value=said.accelerator, because=said.accelerator_because))
     return choice, tuple(found)
+
+
+def _chosen(reading: _Reading) -> str | None:
+    """`[image] requirements`, where it can be used."""
+    chosen: str | None = reading.settings.image.get("requirements")
+    if chosen is None:
+        return None
+    if problem := check_chosen(reading.root, chosen, reading.pyproject):
+        reading.written.report(("image", "requirements"), *problem)
+        return None
+    return chosen
 
 
 def _version_file(reading: _Reading) -> str | None:

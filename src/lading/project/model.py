@@ -130,6 +130,17 @@ class ImageStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """`[image] healthcheck`, in Docker's terms; what is None is Docker's own default."""
+
+    command: tuple[str, ...]
+    interval_seconds: float | None = None
+    timeout_seconds: float | None = None
+    start_seconds: float | None = None
+    retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSettings:
     """`[image]`, and `[image.TARGET]` laid over it."""
 
@@ -163,6 +174,17 @@ class ImageSettings:
     """Conda package → its name on the Python index, or False to leave it out."""
     layers_from: tuple[str, ...] = ()
     """Repositories, `HOST/REPOSITORY`, that layers in the lock are taken from."""
+    requirements: str | None = None
+    """Project-relative path of the file to use; None: the one that is detected."""
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] | None = None
+    """None: what the target starts by itself."""
+    workdir: str | None = None
+    """None: where the code is."""
+    ports: tuple[str, ...] = ()
+    """`8000/tcp`."""
+    stop_signal: str | None = None
+    healthcheck: HealthCheck | None = None
 
     @property
     def has_registry_base(self) -> bool:

@@ -11,12 +11,22 @@ from typing import Any
 
 from lading.project.keys import NAME
 from lading.project.limits import Limits
-from lading.project.model import Finding, ImageFile, ImageSettings, ImageStep, Project, ServeSettings, Task
+from lading.project.model import (
+    Finding,
+    HealthCheck,
+    ImageFile,
+    ImageSettings,
+    ImageStep,
+    Project,
+    ServeSettings,
+    Task,
+)
 from lading.project.quantity import format_duration, format_size
 from lading.project.settle import default_target
 
 _HEADER = "# What differs from what lading detects; `lading plan` shows everything and why."
 _IMAGE_DEFAULTS = ImageSettings(python="", base="")
+_START_KEYS = ("entrypoint", "command", "workdir", "ports", "stop_signal")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -25,16 +35,16 @@ def render_difference(project: Project, detected: Project) -> str:
     lines = [_HEADER]
     lines += [f"# detected: {_comment(finding)}" for finding in detected.findings]
     if project.name != detected.name and re.fullmatch(NAME, project.name):
-        lines += ["", f"name = {_value(project.name)}"]
+        lines += ["", f"name = {toml_value(project.name)}"]
     lines += _image(project, detected)
     for name, source in project.data.items():
-        lines += _table(f"data.{_key(name)}", {"source": source.source, "sha256": source.sha256})
+        lines += _table(f"data.{toml_key(name)}", {"source": source.source, "sha256": source.sha256})
     if project.tasks != detected.tasks:
         for task in project.tasks.values():
             table = dict(_task(task))
             if task.name in detected.tasks and task.run == detected.tasks[task.name].run:
                 del table["run"]
-            lines += _table(_key(task.name), table, always=True)
+            lines += _table(toml_key(task.name), table, always=True)
     if project.serve is not None and project.serve != _detected_serve(project, detected):
         lines += _table("serve", dict(_serve(project.serve)))
     return "\n".join(lines) + "\n"
@@ -63,6 +73,8 @@ def _image(project: Project, detected: Project) -> list[str]:
         table["platform"] = image.platforms
     if image.layers_from:
         table["layers_from"] = image.layers_from
+    if image.requirements is not None:
+        table["requirements"] = image.requirements
     table |= _target_difference(image, _IMAGE_DEFAULTS)
     if image.conda:
         table["conda"] = dict(image.conda)
@@ -71,19 +83,19 @@ def _image(project: Project, detected: Project) -> list[str]:
         lines += [
             "",
             "[[image.allow_secret]]",
-            f"path = {_value(secret.path)}",
-            f"reason = {_value(secret.reason)}",
+            f"path = {toml_value(secret.path)}",
+            f"reason = {toml_value(secret.reason)}",
         ]
         lines.append(f"expires = {secret.expires}")
     for name, target in project.targets.items():
         difference = _target_difference(target, default_target(name, image))
         if difference or name not in detected.targets:
-            lines += _table(f"image.{_key(name)}", difference, always=True)
+            lines += _table(f"image.{toml_key(name)}", difference, always=True)
     return lines
 
 
 def _target_difference(target: ImageSettings, base: ImageSettings) -> dict[str, Any]:
-    keys = ("apt", "add_packages", "flavour", "bytecode", "user")
+    keys = ("apt", "add_packages", "flavour", "bytecode", "user", *_START_KEYS)
     difference = {key: getattr(target, key) for key in keys if getattr(target, key) != getattr(base, key)}
     for key in ("env", "labels"):
         ours, theirs = getattr(target, key), getattr(base, key)
@@ -92,6 +104,8 @@ def _target_difference(target: ImageSettings, base: ImageSettings) -> dict[str, 
     for key in ("max_size", "max_growth"):
         if (size_bytes := getattr(target, key)) is not None and size_bytes != getattr(base, key):
             difference[key] = format_size(size_bytes)
+    if target.healthcheck != base.healthcheck and target.healthcheck is not None:
+        difference["healthcheck"] = dict(_health(target.healthcheck))
     if target.files != base.files:
         difference["files"] = tuple(dict(_file(entry)) for entry in target.files)
     if target.steps != base.steps:
@@ -101,6 +115,18 @@ def _target_difference(target: ImageSettings, base: ImageSettings) -> dict[str, 
     elif target.groups != base.groups or target.only != base.only:
         difference["groups"] = target.groups
     return difference
+
+
+def _health(check: HealthCheck) -> Iterator[tuple[str, Any]]:
+    yield "command", check.command
+    times = (
+        ("interval", check.interval_seconds),
+        ("timeout", check.timeout_seconds),
+        ("start_period", check.start_seconds),
+    )
+    yield from ((key, format_duration(seconds)) for key, seconds in times if seconds is not None)
+    if check.retries is not None:
+        yield "retries", check.retries
 
 
 def _file(entry: ImageFile) -> Iterator[tuple[str, Any]]:
@@ -155,23 +181,27 @@ def _serve(serve: ServeSettings) -> Iterator[tuple[str, Any]]:
 
 
 def _table(header: str, table: Mapping[str, Any], *, always: bool = False) -> list[str]:
-    rows = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
+    rows = [f"{toml_key(key)} = {toml_value(value)}" for key, value in table.items() if value is not None]
     return ["", f"[{header}]", *rows] if rows or always else []
 
 
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _value(name)
+def toml_key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else toml_value(name)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return '"' + "".join(map(_character, value)) + '"'
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_value, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(member)}" for key, member in value.items()) + " }"
+        return (
+            "{ "
+            + ", ".join(f"{toml_key(key)} = {toml_value(member)}" for key, member in value.items())
+            + " }"
+        )
     return repr(value)
 
 

@@ -39,19 +39,24 @@ def find_requirements(
     report: Report,
     pyproject_report: ConfigReport,
     conda: Mapping[str, str | bool] = MappingProxyType({}),
+    chosen: str | None = None,
 ) -> tuple[Requirements, tuple[Finding, ...]]:
     """The requirements of the project in `root`, and what to say about the choice.
 
-    `conda` is `[image.conda]`: what names of an environment.yml mean.
+    `conda` is `[image.conda]`: what names of an environment.yml mean. `chosen` is `[image] requirements`,
+    which is there.
     """
     present = _present(root, pyproject)
-    if not present:
+    if chosen is not None:
+        kind, path, because = _kind_of(chosen), root / chosen, "[image] requirements says so"
+        ignored = tuple(_path(root, other) for other in present)
+    elif present:
+        kind, path = present[0], _path(root, present[0])
+        because = _because(kind, pyproject, includes=RequirementKind.REQUIREMENTS in present)
+        ignored = (*(_path(root, other) for other in present[1:]), *_second_environment(root, path))
+    else:
         _only_foreign(root, pyproject, report)
         return Requirements(kind=RequirementKind.NONE, path=None), ()
-    kind = present[0]
-    path = _path(root, kind)
-    ignored = (*(_path(root, other) for other in present[1:]), *_second_environment(root, path))
-    because = _because(kind, pyproject, includes=RequirementKind.REQUIREMENTS in present)
     findings = [Finding(what="requirements", value=path.name, because=because)]
     findings += [
         Finding(what="requirements", value=f"{other.name} not used", because=f"{path.name} goes first")
@@ -94,6 +99,30 @@ def _present(root: Path, pyproject: Pyproject | None) -> list[RequirementKind]:
     if not kinds and pyproject is not None and pyproject.project is not None:
         kinds.append(RequirementKind.PYPROJECT)
     return kinds
+
+
+def _kind_of(chosen: str) -> RequirementKind:
+    """What a file that `[image] requirements` names is, by its name."""
+    name = chosen.rpartition("/")[2]
+    if name.endswith((".yml", ".yaml")):
+        return RequirementKind.CONDA
+    if name.startswith("pylock.") and name.endswith(".toml"):
+        return RequirementKind.PYLOCK
+    kinds = {"uv.lock": RequirementKind.UV_LOCK, "pyproject.toml": RequirementKind.PYPROJECT}
+    return kinds.get(name, RequirementKind.REQUIREMENTS)
+
+
+def check_chosen(root: Path, chosen: str, pyproject: Pyproject | None) -> tuple[str, str] | None:
+    """What is wrong with `[image] requirements`, and what to write instead; None where it can be used."""
+    if not (root / chosen).is_file():
+        return f"{chosen!r} is not there", f"ls {chosen}"
+    kind = _kind_of(chosen)
+    if kind in {RequirementKind.UV_LOCK, RequirementKind.PYPROJECT}:
+        if "/" in chosen:
+            return f"{chosen!r} must lie at the top of the project", "a requirements file may lie below it"
+        if pyproject is None or pyproject.project is None:
+            return f"{chosen!r} needs a pyproject.toml with [project]", 'requirements = "requirements.txt"'
+    return None
 
 
 def _environment_path(root: Path) -> Path:

@@ -15,6 +15,7 @@ from lading.project.keys import (
     DATA_KEYS,
     FILE_KEYS,
     GPU_KEYS,
+    HEALTH_KEYS,
     LINT_KEYS,
     NAME,
     SCAN_ALLOW_KEYS,
@@ -70,6 +71,7 @@ def json_schema() -> dict[str, Any]:
             "allowed": _object(SCAN_ALLOW_KEYS, required=("finding", "reason", "expires")),
             "file": _object(FILE_KEYS, required=("source", "destination")),
             "step": _object(STEP_KEYS, required=("run",)),
+            "healthcheck": _object(HEALTH_KEYS, required=("command",)),
             "gpus": _object(GPU_KEYS, required=("count",)),
         },
     }

@@ -70,7 +70,17 @@ def default_target(name: str, image: ImageSettings) -> ImageSettings:
     """A target of which nothing is written."""
     if name == "serve" and image.only is None:
         # Groups of [image] are what training needs; the model server and its runtime must stay.
-        return replace(image, only=SERVING_RUNTIME, groups=())
+        # Nor does the model server start what the project's own code would.
+        return replace(
+            image,
+            only=SERVING_RUNTIME,
+            groups=(),
+            entrypoint=(),
+            command=None,
+            workdir=None,
+            ports=(),
+            healthcheck=None,
+        )
     return image
 
 

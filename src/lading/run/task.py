@@ -234,7 +234,7 @@ def _spec(run: PreparedRun, run_id: str, mounts: tuple[Mount, ...]) -> RunSpec:
     return RunSpec(
         run_id=run_id,
         layers=image_layers(image),
-        command=(*image.config.entrypoint, *run.command),
+        command=run.command,  # all of it is written: the image's entrypoint is for containers told nothing
         env=environment | dict(task.env),
         secrets=run.secrets,
         working_dir=contract.CODE,

@@ -20,7 +20,7 @@ from lading.lock.model import (
     LockedWheel,
     TargetSelection,
 )
-from lading.project.model import ImageSettings
+from lading.project.model import HealthCheck, ImageSettings
 
 sizes = st.integers(1, 2 << 30)
 wheel_names = st.lists(
@@ -187,3 +187,22 @@ def test_what_the_project_writes_about_gpus_is_kept() -> None:
     )
     made = plan((), settings=settings, cuda=LockedCuda(version="12.8", driver="525"))
     assert (dict(made.env)["NVIDIA_VISIBLE_DEVICES"], made.labels["dev.lading.cuda"]) == ("none", "x")
+
+
+def test_what_a_container_starts_is_the_target_s_own_until_it_is_written() -> None:
+    """An entrypoint without a command starts as it is, as with Docker."""
+    base = ImageSettings(python="3.11", base="debian:bookworm")
+    plain = plan((), settings=base)
+    assert (plain.entrypoint, plain.cmd, plain.working_dir) == ((), ("python",), "/app")
+    written = replace(base, entrypoint=("tool",), workdir="/srv", ports=("8000/tcp",), stop_signal="SIGINT")
+    made = plan((), settings=written)
+    assert (made.entrypoint, made.cmd, made.working_dir) == (("tool",), (), "/srv")
+    assert (made.exposed_ports, made.stop_signal) == (("8000/tcp",), "SIGINT")
+    assert plan((), settings=replace(written, command=("a", "a"))).cmd == ("a", "a")
+    assert [spec.key for spec in made.layers] == [spec.key for spec in plain.layers]
+
+
+def test_a_health_check_is_in_docker_s_words() -> None:
+    check = HealthCheck(command=("true",), interval_seconds=1.5, retries=2)
+    made = plan((), settings=ImageSettings(python="3.11", base="debian:bookworm", healthcheck=check))
+    assert made.healthcheck == {"Test": ["CMD", "true"], "Interval": 1_500_000_000, "Retries": 2}
