@@ -27,6 +27,7 @@ _HOST = "This machine"
 COMMANDS = (
     Command("up", "build, train, check, seal and serve a project folder", "up", _ALL),
     Command("init", "write down what detection cannot know", "init", _PROJECT),
+    Command("import", "turn a Dockerfile into a lading.toml, line by line", "import_", _PROJECT),
     Command("lock", "resolve everything and write lading.lock", "lock", _PROJECT),
     Command("plan", "say what a build would do, and why", "plan", _PROJECT),
     Command("lint", "find costly mistakes in Dockerfiles and manifests", "lint", _PROJECT),

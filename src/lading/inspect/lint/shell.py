@@ -55,7 +55,7 @@ def load_parser() -> Parser:
         from tree_sitter import Language, Parser
     except ImportError as error:
         raise UsageError(
-            f"linting needs a shell parser that is not installed: {error.name}",
+            f"reading the commands of a shell needs a parser that is not installed: {error.name}",
             hints=("pip install 'lading[lint]'",),
         ) from error
     return Parser(Language(tree_sitter_bash.language()))
