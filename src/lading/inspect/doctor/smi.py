@@ -92,7 +92,7 @@ def _uncorrectable(gpu: ElementTree.Element) -> int:
         return 0
     counts = [one.text or "" for one in volatile if "uncorrectable" in one.tag]
     counts.append(_text(volatile, "double_bit/device_memory"))  # before Ampere
-    return sum(int(text) for text in counts if text.isdigit())
+    return sum(int(text) for text in counts if text.isdecimal())
 
 
 def _recovery(gpu: ElementTree.Element) -> str:
@@ -110,7 +110,7 @@ def _text(element: ElementTree.Element, path: str) -> str:
 
 def _lanes(text: str) -> int:
     number = text.removesuffix("x")
-    return int(number) if number.isdigit() else 0
+    return int(number) if number.isdecimal() else 0
 
 
 def parse_topology(text: str) -> Mapping[tuple[str, str], str]:

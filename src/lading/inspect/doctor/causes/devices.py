@@ -137,7 +137,7 @@ def gpu_named_wrongly(host: Host) -> Iterator[Sign]:
         by_name = word.startswith("MIG-") or any(
             (gpu.uuid or "GPU-").startswith(word) for gpu in gpus if word
         )
-        by_number = word.isdigit() and int(word) < len(gpus)
+        by_number = word.isdecimal() and int(word) < len(gpus)
         if not by_name and not by_number:
             names = ", ".join(f"{number}: {gpu.uuid or gpu.device}" for number, gpu in enumerate(gpus))
             yield Sign(

@@ -47,7 +47,7 @@ def _ports(machine: Machine) -> Iterator[Port]:
 
 def _locked_memory(limits: str) -> int | None:
     match = re.search(r"^Max locked memory\s+(\S+)", limits, re.MULTILINE)
-    return int(match[1]) if match and match[1].isdigit() else None
+    return int(match[1]) if match and match[1].isdecimal() else None
 
 
 def parse_processors(text: str) -> frozenset[int]:
@@ -55,6 +55,6 @@ def parse_processors(text: str) -> frozenset[int]:
     found: set[int] = set()
     for part in text.strip().split(","):
         first, dash, last = part.partition("-")
-        if first.isdigit() and (last.isdigit() or not dash):
+        if first.isdecimal() and (last.isdecimal() or not dash):
             found |= set(range(int(first), int(last if dash else first) + 1))
     return frozenset(found)

@@ -77,7 +77,7 @@ def _cards(machine: Machine) -> Iterator[Card]:
             yield Card(
                 address=name,
                 driver=driver.readlink().name if driver.is_symlink() else "",
-                numa_node=int(node) if node.isdigit() else -1,
+                numa_node=int(node) if node.isdecimal() else -1,
             )
 
 
@@ -180,7 +180,7 @@ def _is_alive(machine: Machine, pipes: Path) -> bool:
         number = (pipes / "nvidia-cuda-mps-control.pid").read_text().strip()
     except OSError:
         number = ""
-    if number.isdigit():
+    if number.isdecimal():
         return machine.exists(f"/proc/{number}")
-    names = (machine.text(f"/proc/{name}/comm") for name in machine.names("/proc") if name.isdigit())
+    names = (machine.text(f"/proc/{name}/comm") for name in machine.names("/proc") if name.isdecimal())
     return any(name.startswith("nvidia-cuda-mps") for name in names)

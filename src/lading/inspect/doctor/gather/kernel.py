@@ -73,6 +73,6 @@ def _memory_limit(folder: Path | None) -> int | None:
         return None
     for name in ("memory.max", "memory.limit_in_bytes"):
         text = read_text(folder / name).strip()
-        if text.isdigit() and int(text) < _UNLIMITED:
+        if text.isdecimal() and int(text) < _UNLIMITED:
             return int(text)
     return None
