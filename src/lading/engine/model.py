@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lading.oci.digest import DiffId, Digest
 from lading.project.limits import Limits
 from lading.project.model import GpuRequest
+
+if TYPE_CHECKING:
+    from lading.engine.circumstances import Circumstances  # a command that is not recorded starts sooner
 
 
 class Level(StrEnum):
@@ -91,6 +94,8 @@ class RunStatus:
     level: Level | None = None
     left_behind: tuple[str, ...] = ()
     """Files that it wrote into its working folder and that are gone with its root, where that can be told."""
+    circumstances: Circumstances | None = None
+    """What was seen around it; None where the engine does not watch, or the run goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

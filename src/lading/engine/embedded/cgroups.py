@@ -15,6 +15,9 @@ from pathlib import Path
 from lading.project.limits import Limits
 
 _PERIOD_MICROSECONDS = 100_000
+CHARGED_AHEAD_BYTES = 4 << 20
+"""The kernel charges by batches a processor: a group is at its limit where one more batch would be beyond.
+Version 1 counts no failures on later kernels."""
 CONTROLLERS = {"memory": "memory", "cpus": "cpu", "pids": "pids"}
 
 
@@ -63,8 +66,30 @@ class ControlGroup:
         return tuple(sorted({f"{folder}/cgroup.procs" for folder in self.folders.values()}))
 
     def out_of_memory(self) -> bool:
+        """Killed at its own limit. The kernel counts a victim in its own group, whoever's limit was met."""
+        return self.oom_kills() > 0 and self.limit_reached()
+
+    def oom_kills(self) -> int:
         name = "memory.events" if self.version == 2 else "memory.oom_control"
-        return self._keyed("memory", name).get("oom_kill", 0) > 0
+        return self._keyed("memory", name).get("oom_kill", 0)
+
+    def limit_reached(self) -> bool:
+        """Whether its own memory limit was met, as a limit above or the host's end of memory is not."""
+        if self.version == 1:
+            limit = self._number("memory", "memory.limit_in_bytes")
+            return limit is None or (self.peak_memory_bytes() or limit) >= limit - CHARGED_AHEAD_BYTES
+        events = self._keyed("memory", "memory.events.local")
+        return not events or events.get("oom", 0) > 0
+
+    def processes_refused(self) -> int:
+        """How often it could not start one more."""
+        return self._keyed("pids", "pids.events").get("max", 0)
+
+    def throttled_share(self) -> float | None:
+        """Of the scheduler's periods, those in which it used up its share of processors."""
+        stat = self._keyed("cpus", "cpu.stat")
+        periods = stat.get("nr_periods", 0)
+        return min(1.0, stat.get("nr_throttled", 0) / periods) if periods else None
 
     def peak_memory_bytes(self) -> int | None:
         return self._number("memory", "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes")

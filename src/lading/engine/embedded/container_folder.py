@@ -14,12 +14,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lading.engine.model import Level, RunState, RunStatus
 from lading.errors import StoreError
 from lading.store.atomic import store_errors, temporary_name
 from lading.store.store import Store
+
+if TYPE_CHECKING:
+    from lading.engine.circumstances import Circumstances
 
 
 class ContainerFolder:
@@ -98,6 +101,7 @@ def status_as_json(status: RunStatus) -> dict[str, Any]:
         "enforced_by": dict(status.enforced_by),
         "level": status.level.value if status.level else None,
         "left_behind": list(status.left_behind),
+        "circumstances": status.circumstances.as_json() if status.circumstances is not None else None,
     }
 
 
@@ -114,4 +118,13 @@ def status_from_json(document: dict[str, Any]) -> RunStatus:
         enforced_by=document.get("enforced_by") or {},
         level=Level(level) if level else None,
         left_behind=tuple(document.get("left_behind") or ()),
+        circumstances=_circumstances(document.get("circumstances")),
     )
+
+
+def _circumstances(document: dict[str, Any] | None) -> Circumstances | None:
+    if not document:
+        return None
+    from lading.engine.circumstances import Circumstances  # only a run that has ended has them
+
+    return Circumstances.from_json(document)

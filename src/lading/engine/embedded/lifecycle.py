@@ -128,10 +128,14 @@ def supervise_detached(
 
 
 def _supervise(spec: RunSpec, prepared: Prepared, folder: ContainerFolder, tell: int, lock: int) -> None:
+    from lading.engine.embedded.recorder import Recorder  # an attached run is not recorded, and starts sooner
+
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         log = os.open(folder.log, flags, 0o600)
+        recorder = Recorder(prepared.plan.level, group=prepared.group, disk=folder.path)
         container = start(prepared, Streams(stdin=0, stdout=log, stderr=log))
+        recorder.begin(container, tuple(prepared.plan.devices.values()) if spec.gpus is not None else ())
         os.close(log)
         record_running(folder, prepared, container)
     except (LadingError, OSError) as error:
@@ -142,6 +146,7 @@ def _supervise(spec: RunSpec, prepared: Prepared, folder: ContainerFolder, tell:
     os.write(tell, STARTED)
     os.close(tell)
     watch_run = watch(spec, prepared, container)
+    watch_run.recorder = recorder
     watch_run.stops_at_once = True
     watch_run.read_grace = lambda: _grace(spec, folder)
     status = told(watch_run.attend(), prepared, spec)

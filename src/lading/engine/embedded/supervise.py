@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lading.engine.embedded.cgroups import ControlGroup
 from lading.engine.embedded.child import Container
@@ -22,6 +23,9 @@ from lading.engine.embedded.process_tree import descendants, kill_descendants, m
 from lading.engine.embedded.terminal import TerminalLink
 from lading.engine.model import Level, RunState, RunStatus
 from lading.project.limits import Limits
+
+if TYPE_CHECKING:
+    from lading.engine.embedded.recorder import Recorder
 
 _WATCH_SECONDS = 0.1
 _SAMPLE_SECONDS = 1.0
@@ -42,12 +46,15 @@ class Watch:
     stops_at_once: bool = False
     """True for a detached run: SIGTERM or SIGINT to the supervisor means stop, with grace."""
     read_grace: Callable[[], float] | None = None
+    recorder: Recorder | None = None
+    """Of a run that is written down: what else is seen of it."""
     _kill_at: float = math.inf
     _next_look: float = 0.0
     _interrupts: int = 0
     _peak: int = 0
     _out_of_memory: bool = False
     _timed_out: bool = False
+    _ended_by: str | None = None
 
     def attend(self) -> RunStatus:
         ended = os.pidfd_open(self.container.child)
@@ -91,25 +98,33 @@ class Watch:
     def _look(self, now: float) -> None:
         if now >= self._deadline():
             self._timed_out = True
+            self._note_end("timeout")
             self._stop(now)
         if now >= self._kill_at:
             self._kill()
         if now >= self._next_look:
             watched = {limit for limit, by in self.enforced_by.items() if by == "watchdog"}
             busy = bool(watched & {"memory", "pids"})
+            age = now - self.container.started
+            # A young run that is written down is looked at more often: many end within the first second.
+            busy = busy or (self.recorder is not None and age < _SAMPLE_SECONDS)
             self._next_look = now + (_WATCH_SECONDS if busy else _SAMPLE_SECONDS)
-            if now - self.container.started > _WATCH_SECONDS / 2:
+            if age > _WATCH_SECONDS / 2:
                 self._measure(watched)
 
     def _measure(self, watched: set[str]) -> None:
         pids = descendants(self.container.init)
         used = memory_bytes(pids)
         self._peak = max(self._peak, used)
+        if self.recorder is not None:
+            self.recorder.look(time.monotonic() - self.container.started, pids, used)
         limit = self.limits.memory_bytes
         if "memory" in watched and limit is not None and used > limit:
             self._out_of_memory = True
+            self._note_end("memory limit")
             self._kill()
         if "pids" in watched and self.limits.pids is not None and len(pids) > self.limits.pids:
+            self._note_end("process limit")
             self._kill()
 
     def _take_signals(self, numbers: bytes) -> None:
@@ -120,6 +135,8 @@ class Watch:
                 continue
             if number not in FORWARDED:
                 continue
+            if number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._note_end("request")
             self._interrupts += number == signal.SIGINT
             if self._interrupts > 2:
                 self._kill()
@@ -132,6 +149,10 @@ class Watch:
         grace = self.read_grace() if self.read_grace is not None else self.grace_seconds
         self._kill_at = min(self._kill_at, now + grace)
         self._send(number if number == signal.SIGINT or not self.stops_at_once else signal.SIGTERM)
+
+    def _note_end(self, why: str) -> None:
+        """The first reason stands."""
+        self._ended_by = self._ended_by or why
 
     def _send(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -154,9 +175,13 @@ class Watch:
             self._out_of_memory = self._out_of_memory or (code != 0 and self.group.out_of_memory())
             peak = self.group.peak_memory_bytes() or peak
             cpu = self.group.cpu_seconds() or cpu
-            self.group.remove()
         if self._out_of_memory:
             code = _KILLED
+        seen = None
+        if self.recorder is not None:
+            seen = self.recorder.finish(self._ended_by, failed=code != 0)
+        if self.group is not None:
+            self.group.remove()
         return RunStatus(
             state=RunState.EXITED,
             exit_status=code,
@@ -167,6 +192,7 @@ class Watch:
             wall_seconds=round(wall, 6),
             enforced_by=dict(self.enforced_by),
             level=self.level,
+            circumstances=seen,
         )
 
 
