@@ -184,15 +184,28 @@ class BuildFailed(ProjectError):
 
 
 class TaskFailed(ProjectError):
-    """The user's own code ended with a failure; its exit code becomes ours."""
+    """The user's own code ended with a failure; its exit code becomes ours. `run_id` names its record;
+    `cause`, where it is known for certain, the page that explains it.
+    """
 
     code = "task"
 
     def __init__(
-        self, message: str, *, child_exit_status: int, place: str | None = None, hints: tuple[str, ...] = ()
+        self,
+        message: str,
+        *,
+        child_exit_status: int,
+        run_id: str | None = None,
+        place: str | None = None,
+        hints: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, place=place, hints=hints)
         self.exit_status = child_exit_status
+        self.run_id = run_id
+        self.cause: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        return {**super().as_json(), "run_id": self.run_id, "cause": self.cause}
 
 
 class UsageError(LadingError):

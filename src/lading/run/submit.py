@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lading.engine.model import Engine, Handle, RunSpec, RunState, RunStatus
-from lading.errors import EngineError, LadingError, StoreError, TaskFailed
+from lading.errors import EngineError, LadingError, StoreError, TaskFailed, Terminated
 from lading.oci.digest import Digest
 from lading.run.abilities import GivesGpus, ListsRuns
-from lading.run.failure import failure_hints
 from lading.run.inputs import new_run_id
 from lading.run.interrupts import interrupts_deferred
 from lading.run.leavings import interrupted_words, left_behind_words
@@ -33,6 +32,7 @@ from lading.run.outputs import (
     remove_files,
     write_files,
 )
+from lading.run.record import OVER_ITS_LIMIT, TERMINATED, TIMED_OUT, WATCHER_KILLED, write_circumstances
 from lading.run.report import Reporter
 from lading.run.rows import Cost, RunPhase, RunRow
 from lading.run.task import (
@@ -47,8 +47,6 @@ from lading.run.task import (
 )
 from lading.store import Store
 from lading.store.locks import file_lock
-
-_TAIL_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +119,7 @@ def recover_runs(store: Store, ledger: Ledger, engine: Engine) -> tuple[str, ...
                 with contextlib.suppress(EngineError):
                     engine.stop(handle, 0)
                 forget(engine, handle)
-            ledger.finish_run(row.run_id, RunPhase.INTERRUPTED, reason="its watcher was killed")
+            ledger.finish_run(row.run_id, RunPhase.INTERRUPTED, reason=WATCHER_KILLED)
             _forget(store, row.run_id)
             recovered.append(row.run_id)
     _sweep(store, ledger)
@@ -174,8 +172,9 @@ def _record_end(run_id: str, error: BaseException, ledger: Ledger) -> None:
     if isinstance(error, LadingError):
         ledger.finish_run(run_id, RunPhase.FAILED, reason=error.message)
     else:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        reason = "interrupted" if interrupted else f"lading failed: {type(error).__name__}"
+        reason = f"lading failed: {type(error).__name__}"
+        if isinstance(error, KeyboardInterrupt):
+            reason = TERMINATED if isinstance(error, Terminated) else "interrupted"
         ledger.finish_run(run_id, RunPhase.INTERRUPTED, reason=reason)
 
 
@@ -208,7 +207,9 @@ def _collect(
     reporter: Reporter,
 ) -> RunResult:
     metrics, warnings = read_metrics(folders.outputs)
-    failure = _failure(run, status, folders.log)
+    failure = _failure(run, run_id, status)
+    if status.circumstances is not None:
+        write_circumstances(store, run_id, status.circumstances)
     # Shared with other writers, against the collector: outputs are no garbage before their row is there.
     with store.using():
         outputs = collect_outputs(folders.outputs, store)
@@ -239,7 +240,7 @@ def _collect(
     return RunResult(row=row, outputs=outputs, left_behind=status.left_behind)
 
 
-def _failure(run: PreparedRun, status: RunStatus, log: Path) -> TaskFailed | EngineError | None:
+def _failure(run: PreparedRun, run_id: str, status: RunStatus) -> TaskFailed | EngineError | None:
     name = run.task.name
     if status.state is RunState.LOST or status.exit_status is None:
         return EngineError(f"the container of task {name!r} was lost: the engine no longer knows it")
@@ -248,25 +249,16 @@ def _failure(run: PreparedRun, status: RunStatus, log: Path) -> TaskFailed | Eng
     why = f"ended with exit code {status.exit_status}"
     hints: tuple[str, ...] = (f"lading logs {name}",)
     if status.timed_out:
-        why = f"was stopped after its timeout of {run.task.limits.timeout_seconds:g} s"
+        why = f"{TIMED_OUT} of {run.task.limits.timeout_seconds:g} s"
     elif status.out_of_memory:
-        why = f"was killed at its memory limit of {run.task.limits.memory_bytes} bytes"
+        why = f"{OVER_ITS_LIMIT} of {run.task.limits.memory_bytes} bytes"
         hints = (f"[{name}] memory = a larger limit",)
     elif status.exit_status == 127:
         why += f": the command {run.command[0]!r} was not found in the image"
-    else:
-        hints = (*failure_hints(_log_tail(log), network=run.task.network, task=name), *hints)
     place = f"{run.project.config_path or run.project.root}: {name}"
-    return TaskFailed(f"task {name!r} {why}", child_exit_status=status.exit_status, place=place, hints=hints)
-
-
-def _log_tail(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            return file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return TaskFailed(
+        f"task {name!r} {why}", child_exit_status=status.exit_status, run_id=run_id, place=place, hints=hints
+    )
 
 
 def _place_outputs(
