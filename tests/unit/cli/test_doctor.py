@@ -47,6 +47,7 @@ def test_json_is_one_document(lading: Lading) -> None:
         "remedy": "export HTTPS_PROXY=http://proxy.example:3128",
         "page": "docs/reference/doctor/proxy-malformed.md",
         "exit_status": 3,
+        "certain": True,
     }
 
 

@@ -18,6 +18,8 @@ class Sign:
 
     proof: tuple[str, ...]
     remedy: str = ""
+    certain: bool = True
+    """False where the proof allows for another cause, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Finding:
     """One command to copy."""
     exit_status: int
     """What a command ends with that fails on this finding."""
+    certain: bool = True
 
     @property
     def page(self) -> str:
@@ -53,6 +56,7 @@ class Finding:
             "remedy": self.remedy,
             "page": self.page,
             "exit_status": self.exit_status,
+            "certain": self.certain,
         }
 
 
