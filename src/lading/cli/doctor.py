@@ -1,10 +1,11 @@
-"""`lading doctor`: what is wrong on this host, each with its proof and its remedy."""
+"""`lading doctor`: what is wrong on this host, or was with a run, each with its proof and its remedy."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
+from lading.cli.containers import add_all, asked_project
 from lading.cli.parser import Parser
 from lading.cli.session import Session
 from lading.errors import UsageError
@@ -12,19 +13,36 @@ from lading.errors import UsageError
 if TYPE_CHECKING:
     from lading.inspect.doctor.model import Finding, Severity
 
-ABOUT = """Say what keeps containers and GPUs from working here: the cause, its proof, one command to copy.
+ABOUT = """Say what keeps containers and GPUs from working here, or why a run died: the cause, its proof, one
+command to copy.
 
-Reads and asks only; changes nothing."""
+Reads and asks only; changes nothing, and writes only the archive it is asked for.
+
+  lading doctor                this host
+  lading doctor RUN|TASK       a run that ended badly, from its record; the newest of a task
+  lading doctor bundle [RUN]   one archive for a bug report, without secrets; default: the last run that
+                               ended badly"""
 EXAMPLES = """Examples:
   lading doctor                         this host
   lading doctor --online                and what it is configured to fetch from
+  lading doctor train                   why the newest run of a task died
+  lading doctor bundle                  lading-bundle-7f3a12ab.tar.gz
   lading doctor --fail-on warning       exit 3 for warnings, too
   lading doctor --explain seccomp       the page of a cause
   lading doctor --json | jq .findings"""
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("run", nargs="?", metavar="RUN", help="a run that ended badly; default: this host")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="[RUN|TASK] | bundle [RUN|TASK]",
+        help="a run that ended badly; default: this host",
+    )
+    parser.option(
+        "--output", variable="LADING_DOCTOR_OUTPUT", metavar="FILE", help="where `bundle` writes its archive"
+    )
+    add_all(parser)
     parser.option(
         "--fail-on",
         variable="LADING_DOCTOR_FAIL_ON",
@@ -51,11 +69,24 @@ def execute(options: argparse.Namespace, session: Session) -> int:
 
     if options.explain:
         return _explain(options.explain, session)
-    if options.run is not None:
-        raise UsageError("lading doctor looks at this host", hints=("lading doctor",))
+    if options.words:
+        return _about_run(options, session)
     findings = _host_findings(session, online=options.online)
     print_findings(findings, session)
     return exit_status(findings, Severity.ERROR if options.fail_on is None else options.fail_on)
+
+
+def _about_run(options: argparse.Namespace, session: Session) -> int:
+    """Of a run an explanation is what was asked for: it fails only where --fail-on says so."""
+    from lading.cli.dead_runs import explain_run, no_run_named_bundle, write_report
+    from lading.inspect.doctor.model import Severity
+
+    no_run_named_bundle(options.words)
+    if options.words[0] == "bundle":
+        word = options.words[1] if len(options.words) > 1 else None
+        return write_report(word, options.output, _host_findings(session), session)
+    findings = explain_run(options.words[0], asked_project(options), session)
+    return exit_status(findings, Severity.OFF if options.fail_on is None else options.fail_on)
 
 
 def _host_findings(session: Session, *, online: bool = False) -> tuple[Finding, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from lading.cli.commands import BY_NAME, render_help
 from lading.cli.session import Session
-from lading.errors import EXIT_INTERRUPTED, LadingError, OutsideError, Terminated, UsageError
+from lading.errors import EXIT_INTERRUPTED, LadingError, OutsideError, TaskFailed, Terminated, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +47,7 @@ def run_command_line(
         session.flush()
         return status
     except LadingError as error:
-        return _report(error, session)
+        return report(error, session)
     except KeyboardInterrupt:
         session.printer.clear()
         session.printer.warn("interrupted")
@@ -159,8 +159,13 @@ def _detach(session: Session) -> None:
         return
 
 
-def _report(error: LadingError, session: Session) -> int:
+def report(error: LadingError, session: Session) -> int:
+    """Say what failed and what to do next; its exit code."""
     session.printer.clear()
+    if isinstance(error, TaskFailed):
+        from lading.cli.dead_runs import explained
+
+        error = explained(error, session)
     if isinstance(error, UsageError) and not error.hints:
         error.hints = (f"lading {session.command} --help".replace("  ", " "),)
     try:
@@ -178,4 +183,4 @@ def _report(error: LadingError, session: Session) -> int:
 def _report_bug(error: Exception, session: Session) -> int:
     from lading.cli.crash import crash_error
 
-    return _report(crash_error(error, session), session)
+    return report(crash_error(error, session), session)
