@@ -61,6 +61,7 @@ def _lock(table: Table) -> list[str]:
 def _store() -> list[str]:
     layout = (lading.store.store.__doc__ or "").partition("\n\n")[2].strip()
     extra = [
+        "  runs/ID/log         what a run printed; circumstances.json: what was seen around it",
         "  containers/ID/      what runs now: its state, what was asked (without secrets), its log",
         "  checkpoints/        $LADING_CHECKPOINTS of each task, by project and place",
         "  toolchains/HEX/     interpreters of images, prepared to compile bytecode",
