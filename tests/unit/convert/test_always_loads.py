@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lading.convert.importing.context import read_context
@@ -83,6 +83,7 @@ def dockerfiles(draw: st.DrawFn) -> str:
 
 
 @settings(max_examples=150, deadline=None)
+@example(text="FROM python:3.12\nCOPY app /\nRUN pip install .\n", names=["app/main.py"])
 @given(dockerfiles(), st.lists(st.sampled_from(sorted(FILES)), unique=True))
 def test_a_written_lading_toml_always_loads(text: str, names: Iterable[str]) -> None:
     """Whatever the Dockerfile says: it is refused as no Dockerfile, or what is written loads as a project."""

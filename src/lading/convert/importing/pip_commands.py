@@ -13,6 +13,7 @@ from lading.project.requirement_lines import requirement_name
 from lading.project.tokens import has_userinfo, token_in, without_userinfo
 
 ISOLATION = "--no-build-isolation"
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _TOOLS = frozenset(
     {
         "pip", "wheel", "uv", "poetry", "poetry-core", "pipenv", "virtualenv", "pip-tools", "pdm",
@@ -127,13 +128,16 @@ def _path(bare: str, extras: str, where: Where, wanted: Wanted) -> list[Said]:
     full = where.absolute(bare)
     found = where.to_context(full)
     if found is None:  # its files were copied one by one
-        files = (where.to_context(f"{full}/{name}") for name in ("pyproject.toml", "setup.py", "setup.cfg"))
+        files = (where.to_context(f"{full}/{name}") for name in _PROJECT_FILES)
         found = next((file.rpartition("/")[0] for file in files if file is not None), None)
     if found in ("", "."):
         wanted.is_project = True
         wanted.groups.update((name.strip(), None) for name in extras.strip("[]").split(",") if name.strip())
         return [(Fate.CARRIED, f"the project itself{extras and f', with {extras}'}, with its dependencies")]
     if found is not None:
+        is_archive = found.endswith((".whl", ".tar.gz", ".zip"))
+        if not is_archive and not any(where.is_file(f"{found}/{name}") for name in _PROJECT_FILES[:2]):
+            return [(Fate.LOST, f"{found} has neither pyproject.toml nor setup.py")]
         wanted.lines.setdefault(f"./{found}{extras}")
         return [(Fate.CARRIED, f"requirement ./{found}{extras}")]
     if any(full == prefix or full.startswith(f"{prefix}/") for prefix in wanted.prefixes) or "*" in bare:

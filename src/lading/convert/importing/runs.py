@@ -64,7 +64,12 @@ class _Run:
 
     @property
     def where(self) -> Where:
-        return Where(folder=self.folder, to_context=self._to_context, groups=self.context.groups)
+        return Where(
+            folder=self.folder,
+            to_context=self._to_context,
+            groups=self.context.groups,
+            is_file=self.context.is_file,
+        )
 
     def _to_context(self, path: str) -> str | None:
         found = to_context(path, self.copies)

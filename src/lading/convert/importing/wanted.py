@@ -84,6 +84,8 @@ class Where:
     to_context: ToContext
     groups: frozenset[str] = frozenset()
     """What pyproject.toml defines."""
+    is_file: Callable[[str], bool] = lambda path: False
+    """Of the build context."""
 
     def absolute(self, path: str) -> str:
         return absolute(self.folder, path)
