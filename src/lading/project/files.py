@@ -88,6 +88,10 @@ DATA_SUFFIXES = (
     ".pkl", ".joblib", ".csv", ".feather", ".arrow", ".gguf", ".zip", ".tar", ".gz", ".zst", ".whl",
 )  # fmt: skip
 
+EXPORT_MARK = "lading-export.json"
+_NOT_CODE_BESIDE = ("pyvenv.cfg", "oci-layout", EXPORT_MARK)
+"""A folder with one of these is a virtual environment, or an image or an export that was written here."""
+
 _IMAGE_MEMBERS = (b"blobs", b"oci-layout", b"index.json", b"manifest.json", b"repositories")
 
 
@@ -144,8 +148,8 @@ class Walk:
         except OSError as error:
             self.report.add(folder or ".", "code", f"folder cannot be read: {error.strerror}")
             return
-        if folder and any(entry.name in ("pyvenv.cfg", "oci-layout") for entry in entries):
-            return  # a virtual environment, or an image that was written here
+        if folder and any(entry.name in _NOT_CODE_BESIDE for entry in entries):
+            return
         if {"FORMAT", "blobs", "staging"} <= {entry.name for entry in entries}:
             return  # a store
         if nested and any(entry.name == ".gitignore" for entry in entries):

@@ -9,7 +9,7 @@ from lading.image.debian.package import OpenedPackage
 from lading.image.debian.root import Root
 from lading.image.layer.tree import EntryKind
 
-_NSSWITCH = b"""\
+NSSWITCH = b"""\
 passwd:         files
 group:          files
 shadow:         files
@@ -18,6 +18,7 @@ networks:       files
 protocols:      files
 services:       files
 """
+"""Where no package brings its own."""
 _HOSTS = b"""\
 127.0.0.1\tlocalhost
 ::1\t\tlocalhost ip6-localhost ip6-loopback
@@ -46,7 +47,7 @@ def write_folders(root: Root) -> None:
     root.file_if_absent("etc/hosts", _HOSTS)
     root.file_if_absent("etc/hostname", b"localhost\n")
     root.file_if_absent("etc/resolv.conf", b"")
-    root.file_if_absent("etc/nsswitch.conf", _NSSWITCH)
+    root.file_if_absent("etc/nsswitch.conf", NSSWITCH)
     root.file_if_absent("etc/environment", b"")
 
 
