@@ -135,7 +135,7 @@ def check_folder(folder: str, session: Session) -> None:
     from lading.project.name import is_project, project_above
 
     root = Path(folder)
-    command = "push REFERENCE" if session.command == "push" else session.command
+    command = {"push": "push REFERENCE", "export": "export dockerfile"}.get(session.command, session.command)
     if not root.is_dir():
         raise ProjectError(
             f"{folder} is not a folder", place=folder, hints=(f"lading {command} PROJECT_FOLDER",)

@@ -37,6 +37,7 @@ COMMANDS = (
     Command("explain", "say where every byte of any image comes from", "explain", _IMAGE),
     Command("scan", "find secrets and known flaws in any image", "scan", _IMAGE),
     Command("diff", "compare two images: packages, files, config, layers", "diff", _IMAGE),
+    Command("export", "write an image down as a Dockerfile", "export", _IMAGE),
     Command("run", "run a task, or a command in an image", "run", _RUN),
     Command("shell", "open a shell in an image", "shell", _RUN),
     Command("exec", "run a command in a container that is running", "exec", _RUN),
