@@ -156,6 +156,19 @@ def test_stages_are_named_before_they_are_used() -> None:
         assert named <= used
 
 
+def test_what_a_container_starts_is_said_whole() -> None:
+    one = inputs(DEBIAN)
+    check = {"Test": ["CMD", "curl", "a b"], "Interval": 1_500_000_000, "Retries": 2}
+    plan = replace(one.plan, entrypoint=("serve", "x y"), cmd=(), stop_signal="SIGINT", healthcheck=check)
+    lines = render(replace(one, plan=plan)).dockerfile.splitlines()
+    assert lines[-4:] == [
+        "USER 1000:1000",
+        "STOPSIGNAL SIGINT",
+        'HEALTHCHECK --interval=1.5s --retries=2 CMD ["curl","a b"]',
+        'ENTRYPOINT ["serve","x y"]',
+    ]
+
+
 def test_the_tools_image_may_be_pinned() -> None:
     pinned = replace(inputs(DEBIAN), tools_image="debian:trixie-slim@sha256:" + "9" * 64)
     assert f"ARG TOOLS_IMAGE={pinned.tools_image}\n" in render(pinned).dockerfile

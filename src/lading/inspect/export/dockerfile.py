@@ -5,9 +5,10 @@ One stage fetches, others install; the last puts together what the plan's layers
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from lading.image.plan import Plan
 from lading.image.spec import (
@@ -52,7 +53,7 @@ from lading.inspect.export.tools import (
     tools_image,
     tools_stage,
 )
-from lading.inspect.export.words import copy, pairs, run
+from lading.inspect.export.words import copy, pairs, quoted, run
 from lading.lock.model import LockedInterpreter, LockedPackage
 from lading.oci.json import canonical_json
 from lading.oci.reference import Reference
@@ -238,7 +239,28 @@ def _final_stage(sources: Sources, parts: _Parts) -> list[str]:
     lines += pairs("ENV", (pair for pair in plan.env if pair not in early))
     lines += pairs("LABEL", plan.labels.items())
     lines += [f"EXPOSE {port}" for port in plan.exposed_ports]
-    lines += [f"WORKDIR {plan.working_dir}", f"USER {plan.user}"]
-    if inputs.base is not None:
-        lines.append("ENTRYPOINT []")
-    return [*lines, f"CMD {canonical_json(list(plan.cmd)).decode()}"]
+    return [*lines, *_start(plan, over_base=inputs.base is not None)]
+
+
+def _start(plan: Plan, *, over_base: bool) -> list[str]:
+    """What a container starts, where and as whom; over a base also that its own no longer holds."""
+    lines = [f"WORKDIR {quoted(plan.working_dir)}", f"USER {plan.user}"]
+    if plan.stop_signal is not None:
+        lines.append(f"STOPSIGNAL {plan.stop_signal}")
+    if plan.healthcheck is not None:
+        lines.append(_healthcheck(plan.healthcheck))
+    for instruction, words in (("ENTRYPOINT", plan.entrypoint), ("CMD", plan.cmd)):
+        if words or over_base:
+            lines.append(f"{instruction} {canonical_json(list(words)).decode()}")
+    return lines
+
+
+_CHECK_OPTIONS = (("Interval", "interval"), ("Timeout", "timeout"), ("StartPeriod", "start-period"))
+
+
+def _healthcheck(check: Mapping[str, Any]) -> str:
+    """Times are nanoseconds in a config; Docker reads them with a unit."""
+    options = [f"--{option}={check[name] / 1e9:g}s" for name, option in _CHECK_OPTIONS if name in check]
+    options += [f"--retries={check['Retries']}"] if "Retries" in check else []
+    command = canonical_json(list(check["Test"][1:])).decode()
+    return " ".join(("HEALTHCHECK", *options, "CMD", command))

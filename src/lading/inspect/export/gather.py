@@ -145,7 +145,7 @@ def _ignored(project: Project, rendered: Rendered, inputs: ExportInputs) -> Besi
     paths = [file.path for file in project.code.files]
     if any(path == "app/pyproject.toml" for path in _generated(inputs)):
         paths.remove("pyproject.toml")  # the image has it without lading's settings
-    has_code = inputs.plan.working_dir != "/"
+    has_code = any(spec.kind == "code" for spec in inputs.plan.layers)
     text = dockerignore(
         paths if has_code else (),
         rendered.in_context,
