@@ -9,4 +9,4 @@ compile() {
 compile pyproject.toml requirements/build.in --upgrade --output-file requirements/runtime.txt
 compile requirements/dev.in --upgrade --output-file requirements/dev.txt
 # What an exported Dockerfile installs wheels with is what lading resolves with.
-sed -n '/^uv==/,/[^\\]$/p' requirements/runtime.txt > src/lading/inspect/export/uv.txt
+sed -n '/^uv==/,/[^\\]$/p' requirements/runtime.txt > src/lading/convert/exporting/uv.txt

@@ -18,8 +18,8 @@ from lading.cli.session import Session
 from lading.errors import UsageError
 
 if TYPE_CHECKING:
-    from lading.inspect.export.gather import Export
-    from lading.inspect.export.model import Place
+    from lading.convert.exporting.gather import Export
+    from lading.convert.exporting.model import Place
     from lading.project.model import Project
 
 ABOUT = """Write a Dockerfile that plain Docker builds to the same files, modes and packages, without lading.
@@ -70,7 +70,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def execute(options: argparse.Namespace, session: Session) -> int:
-    from lading.inspect.export.write import place_in, write_export
+    from lading.convert.exporting.write import place_in, write_export
 
     if options.kind not in _KINDS:
         raise UsageError(
@@ -125,10 +125,10 @@ def _words(words: list[str]) -> tuple[str, str]:
 
 
 def _export(project: Project, place: Place, options: argparse.Namespace, session: Session) -> Export:
+    from lading.convert.exporting.gather import Gathered, export_image
+    from lading.convert.exporting.model import FRONTENDS
     from lading.image.source_builds import WheelMaker
     from lading.image.target import current_lock, locked_variant, open_sources, plan_target
-    from lading.inspect.export.gather import Gathered, export_image
-    from lading.inspect.export.model import FRONTENDS
 
     context = build_context(session, options)
     choices = with_model(build_options(options), project, session)

@@ -6,12 +6,12 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from lading.convert.exporting.model import Beside, ExportInputs
+from lading.convert.exporting.tools import CA, TOOLS, fetched_file
+from lading.convert.exporting.words import copy, exports, run
 from lading.image.kinds.added import is_url
 from lading.image.layer.recipe import MTIME_SECONDS
 from lading.image.spec import CODE, FilesLayer, PlannedFile, ProjectLayer, StepLayer
-from lading.inspect.export.model import Beside, ExportInputs
-from lading.inspect.export.tools import CA, TOOLS, fetched_file
-from lading.inspect.export.words import copy, exports, run
 
 _OUT = "/out"
 _CANONICAL = f"chmod -R u=rwX,go=rX {_OUT}"

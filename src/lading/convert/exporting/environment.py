@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lading.convert.exporting.model import ExportInputs
+from lading.convert.exporting.tools import TOOLS, TRUST_CA, UV, UV_SECRETS
+from lading.convert.exporting.words import copy, exports, run
 from lading.image.spec import VENV, BytecodeLayer, VenvLayer, WheelsLayer
-from lading.inspect.export.model import ExportInputs
-from lading.inspect.export.tools import TOOLS, TRUST_CA, UV, UV_SECRETS
-from lading.inspect.export.words import copy, exports, run
 from lading.lock.model import LockedWheel
 
 REQUIREMENTS = "requirements.txt"

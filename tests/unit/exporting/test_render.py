@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from lading.convert.exporting.dockerfile import render
+from lading.convert.exporting.model import FRONTENDS, ExportInputs, Place
 from lading.image.plan import PlanInputs, make_plan
 from lading.image.spec import FilesLayer, PlannedFile
-from lading.inspect.export.dockerfile import render
-from lading.inspect.export.model import FRONTENDS, ExportInputs, Place
 from lading.lock.model import (
     LockedBase,
     LockedBaseLayer,

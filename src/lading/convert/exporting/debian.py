@@ -6,10 +6,10 @@ behind (logs, caches, locks, backups, the day) is removed, so that both come to 
 
 from __future__ import annotations
 
+from lading.convert.exporting.tools import APT_PACKAGES, COMPILE, SYSTEM_PACKAGES
+from lading.convert.exporting.words import exports, run
 from lading.image.debian.accounts import USER_ID, USER_NAME
 from lading.image.debian.prune import DPKG_RULES
-from lading.inspect.export.tools import APT_PACKAGES, COMPILE, SYSTEM_PACKAGES
-from lading.inspect.export.words import exports, run
 from lading.lock.model import LockedInterpreter
 
 QUIETLY = exports(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lading.convert.exporting.model import ExportInputs
+from lading.convert.exporting.words import copy, run
 from lading.image.spec import AddedPackagesLayer, PackagesLayer
-from lading.inspect.export.model import ExportInputs
-from lading.inspect.export.words import copy, run
 from lading.lock.model import LockedInterpreter, LockedPackage
 
 TOOLS = "tools"

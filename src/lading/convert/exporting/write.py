@@ -6,9 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+from lading.convert.exporting.gather import Export
+from lading.convert.exporting.model import MARK, Place
 from lading.errors import ProjectError
-from lading.inspect.export.gather import Export
-from lading.inspect.export.model import MARK, Place
 
 
 def place_in(root: Path, folder: Path) -> Place:

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lading.convert.exporting.dockerfile import Rendered, render
+from lading.convert.exporting.environment import WHEELS, installed_wheels
+from lading.convert.exporting.ignore import dockerignore
+from lading.convert.exporting.model import DOCKERFILE, IGNORE, MARK, Beside, ExportInputs, Frontend, Place
 from lading.image.job import Sources
 from lading.image.kinds.wheels import top_level_names
 from lading.image.plan import Plan
 from lading.image.source_builds import WheelMaker
 from lading.image.spec import ProjectLayer, WheelsLayer
-from lading.inspect.export.dockerfile import Rendered, render
-from lading.inspect.export.environment import WHEELS, installed_wheels
-from lading.inspect.export.ignore import dockerignore
-from lading.inspect.export.model import DOCKERFILE, IGNORE, MARK, Beside, ExportInputs, Frontend, Place
 from lading.lock.frameworks import TORCH_ECOSYSTEM
 from lading.lock.lockfile import lock_identity
 from lading.lock.model import Lock, LockedVariant, LockedWheel

@@ -6,11 +6,11 @@ root gets what a program of the image would read.
 
 from __future__ import annotations
 
+from lading.convert.exporting.debian import MERGED, QUIETLY, ROOT, UNPACKED, library_bytecode, prune
+from lading.convert.exporting.tools import SYSTEM_PACKAGES
+from lading.convert.exporting.words import run
 from lading.image.debian.accounts import USER_ID, USER_NAME
 from lading.image.debian.files import NSSWITCH
-from lading.inspect.export.debian import MERGED, QUIETLY, ROOT, UNPACKED, library_bytecode, prune
-from lading.inspect.export.tools import SYSTEM_PACKAGES
-from lading.inspect.export.words import run
 from lading.lock.model import LockedInterpreter
 
 _EFFECTS = """

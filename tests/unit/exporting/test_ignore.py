@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lading.inspect.export.ignore import dockerignore
+from lading.convert.exporting.ignore import dockerignore
 from lading.project.files import NEVER, USUALLY_NOT
 from lading.project.ignore import decide, gitignore_patterns
 

@@ -10,6 +10,37 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from lading.convert.exporting.debian import apt_commands, apt_mount, debian_stages
+from lading.convert.exporting.environment import (
+    REQUIREMENTS,
+    environment_stage,
+    installed_wheels,
+    requirement_lines,
+)
+from lading.convert.exporting.minimal import minimal_stages
+from lading.convert.exporting.model import DOCKERFILE, Beside, ExportInputs
+from lading.convert.exporting.project import (
+    Sources,
+    beside_stage,
+    code_cleanup,
+    code_stage,
+    files_stage,
+    step_run,
+    step_stages,
+    tops,
+)
+from lading.convert.exporting.tools import (
+    APT_PACKAGES,
+    PACKAGE_LIST,
+    SYSTEM_PACKAGES,
+    UV_LIST,
+    package_list,
+    packages_stage,
+    standalone_stage,
+    tools_image,
+    tools_stage,
+)
+from lading.convert.exporting.words import copy, pairs, quoted, run
 from lading.image.plan import Plan
 from lading.image.spec import (
     CODE,
@@ -23,37 +54,6 @@ from lading.image.spec import (
     StepLayer,
     VenvLayer,
 )
-from lading.inspect.export.debian import apt_commands, apt_mount, debian_stages
-from lading.inspect.export.environment import (
-    REQUIREMENTS,
-    environment_stage,
-    installed_wheels,
-    requirement_lines,
-)
-from lading.inspect.export.minimal import minimal_stages
-from lading.inspect.export.model import DOCKERFILE, Beside, ExportInputs
-from lading.inspect.export.project import (
-    Sources,
-    beside_stage,
-    code_cleanup,
-    code_stage,
-    files_stage,
-    step_run,
-    step_stages,
-    tops,
-)
-from lading.inspect.export.tools import (
-    APT_PACKAGES,
-    PACKAGE_LIST,
-    SYSTEM_PACKAGES,
-    UV_LIST,
-    package_list,
-    packages_stage,
-    standalone_stage,
-    tools_image,
-    tools_stage,
-)
-from lading.inspect.export.words import copy, pairs, quoted, run
 from lading.lock.model import LockedInterpreter, LockedPackage
 from lading.oci.json import canonical_json
 from lading.oci.reference import Reference
@@ -165,7 +165,7 @@ def _header(inputs: ExportInputs) -> list[str]:
 
 
 def _lists(inputs: ExportInputs, parts: _Parts) -> Iterable[Beside]:
-    uv = resources.files("lading.inspect.export").joinpath(UV_LIST).read_bytes()
+    uv = resources.files("lading.convert.exporting").joinpath(UV_LIST).read_bytes()
     yield Beside(path=UV_LIST, content=uv)
     wheels = installed_wheels(inputs)
     yield Beside(path=REQUIREMENTS, content=requirement_lines(wheels, inputs.indexes).encode())

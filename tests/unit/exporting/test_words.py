@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lading.convert.exporting.tools import UV_LIST
+from lading.convert.exporting.words import copy, pairs, quoted, run
 from lading.errors import ProjectError
-from lading.inspect.export.tools import UV_LIST
-from lading.inspect.export.words import copy, pairs, quoted, run
 
 REPOSITORY = Path(__file__).parent.parent.parent.parent
 
@@ -57,6 +57,6 @@ def test_commands_of_a_run_follow_only_success() -> None:
 
 def test_uv_is_the_one_that_lading_is_locked_with() -> None:
     """`make relock` raises both."""
-    held = (REPOSITORY / "src/lading/inspect/export" / UV_LIST).read_text()
+    held = (REPOSITORY / "src/lading/convert/exporting" / UV_LIST).read_text()
     assert re.fullmatch(r"uv==\S+ \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", held)
     assert held in (REPOSITORY / "requirements/runtime.txt").read_text()
