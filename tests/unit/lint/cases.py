@@ -4,6 +4,8 @@ the rule saw them.
 
 from __future__ import annotations
 
+from lint import cases_compose, cases_docker
+
 SLIM = "FROM python:3.12-slim\n"
 CUDA = "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\n"
 
@@ -250,4 +252,6 @@ COMPOSE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 CASES = {
     **{rule: ("Dockerfile", *cases) for rule, cases in DOCKERFILES.items()},
     **{rule: ("compose.yaml", *cases) for rule, cases in COMPOSE.items()},
+    **{rule: ("Dockerfile", *cases) for rule, cases in cases_docker.DOCKERFILES.items()},
+    **{rule: ("compose.yaml", *cases) for rule, cases in cases_compose.COMPOSE.items()},
 }

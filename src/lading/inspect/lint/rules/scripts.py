@@ -12,7 +12,7 @@ from lading.inspect.lint.shell import ShellCommand, read_shell
 _PIP = re.compile(r"pip(?:3(?:\.\d+)?)?")
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(\[[^\]]*\])?\s*((?:[=<>!~]=?|@).*)?")
-_WITH_VALUE = frozenset(
+PIP_OPTIONS_WITH_VALUE = frozenset(
     {
         "-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f",
         "--find-links", "-t", "--target", "--prefix", "--root", "--timeout", "--retries", "--python",
@@ -96,7 +96,7 @@ def pip_installs(run: RunCommand) -> Iterator[Install]:
         if skip:
             skip = False
         elif word.value.startswith("-"):
-            skip = word.value in _WITH_VALUE
+            skip = word.value in PIP_OPTIONS_WITH_VALUE
         elif (match := _NAME.fullmatch(word.value)) and "/" not in word.value.split("@")[0]:
             name = re.sub(r"[-_.]+", "-", match[1]).lower()
             yield Install(name, match[2] or "", match[3] or "", run.offset + word.start - run.command.start)
