@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ EXAMPLES = """Examples:
   lading lint --format sarif            for code scanning
   lading lint --baseline lint.json      only what is new
   lading lint --severity LDD001=off
+  lading lint --hadolint                with the generic rules of hadolint
   lading lint registry.example/team/app:1.4 --driver 535 --gpu sm_86     a built image"""
 
 
@@ -99,6 +101,11 @@ def add_arguments(parser: Parser) -> None:
         help="of images: say what has no code for this GPU: sm_86",
     )
     parser.flag("--dry-run", variable="LADING_LINT_DRY_RUN", help="with --fix: only show the diff")
+    parser.flag(
+        "--hadolint",
+        variable="LADING_LINT_HADOLINT",
+        help="run hadolint on the Dockerfiles too, without its false alarms on ML files",
+    )
 
 
 def execute(options: argparse.Namespace, session: Session) -> int:
@@ -114,7 +121,12 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     paths = [Path(word) for word in options.paths or ["."] if word not in images]
     overrides: dict[str, Severity] = dict(options.severity)
     projects = ProjectSettings()
-    report = lint_files(paths, overrides, projects)
+    mends = options.fix and not options.dry_run
+
+    def with_hadolint(path: Path) -> bool:
+        return options.hadolint or projects.of(path).hadolint
+
+    report = lint_files(paths, overrides, projects, with_hadolint=None if mends else with_hadolint)
     of_images = _lint_images(images, options, overrides, projects, report, session)
     report.findings += of_images
     for path, reason in report.unread:
@@ -127,12 +139,17 @@ def execute(options: argparse.Namespace, session: Session) -> int:
         report.findings = [finding for finding in report.findings if finding.key not in known]
     if options.fix:
         for _ in range(_ROUNDS):  # of two mends at one place the second waits for the next round
-            if not _fix(report, session, write=not options.dry_run) or options.dry_run:
+            if not _fix(report, session, write=mends) or not mends:
                 break
             report = lint_files(paths, overrides, projects)
             report.findings += of_images
             if options.baseline:
                 report.findings = [finding for finding in report.findings if finding.key not in known]
+    if mends:  # the generic rules mend nothing: they are asked about what is left
+        report = lint_files(paths, overrides, projects, with_hadolint=with_hadolint)
+        report.findings += of_images
+        if options.baseline:
+            report.findings = [finding for finding in report.findings if finding.key not in known]
     _print(report.findings, options.format, session)
     return int(report.fails(options.fail_on))
 
@@ -203,11 +220,10 @@ def _print(findings: list[Finding], form: str, session: Session) -> None:
 
 def _fix(report: Report, session: Session, *, write: bool) -> bool:
     """Whether there was something to mend."""
-    from lading.inspect.lint.fix import difference, mended
+    from lading.inspect.lint.fix import difference
 
     changed = False
-    for path, before in report.texts.items():
-        after = mended(before, (finding for finding in report.findings if finding.path == path))
+    for path, before, after in _changes(report):
         if after == before:
             continue
         changed = True
@@ -215,6 +231,32 @@ def _fix(report: Report, session: Session, *, write: bool) -> bool:
         if write:
             _write(Path(path), after)
     return changed
+
+
+def _changes(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Each file that findings change, its text before and after; files beside the linted ones last."""
+    from lading.inspect.lint.fix import files_beside, mended
+
+    others: dict[str, tuple[str, str]] = {}
+    for path, before in report.texts.items():
+        findings = [finding for finding in report.findings if finding.path == path]
+        yield path, before, mended(before, findings)
+        for name in files_beside(findings):
+            other = os.path.normpath(Path(path).parent / name)
+            if other not in others:  # a second Dockerfile's wishes wait for the next round
+                text = _text(Path(other))
+                others[other] = text, mended(text, findings, name)
+    yield from ((path, before, after) for path, (before, after) in others.items())
+
+
+def _text(path: Path) -> str:
+    """Of a file that a mend may make: nothing when it is not there."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutsideError(f"{path} cannot be read: {error}", place=str(path)) from error
 
 
 def _write(path: Path, text: str) -> None:
@@ -254,8 +296,9 @@ def _severity(text: str) -> Severity:
 
 def _override(text: str) -> tuple[str, Severity]:
     from lading.inspect.lint.rule import all_rules
+    from lading.inspect.lint.settings import OF_HADOLINT
 
     name, equals, level = text.partition("=")
-    if not equals or name not in all_rules():
+    if not equals or (name not in all_rules() and not OF_HADOLINT.fullmatch(name)):
         raise argparse.ArgumentTypeError(f"{text!r} is not RULE=LEVEL with a rule lading knows")
     return name, _severity(level)

@@ -441,8 +441,10 @@ _LEVEL = choice("error", "warning", "info", "off")
 LINT_KEYS: Mapping[str, Key] = {
     "fail_on": Key(_LEVEL, "Findings of this level or worse make `lading lint` exit with 1. Default error."),
     "severity": Key(
-        table_of(_LEVEL, r"LD[A-Z][0-9]{3}", "an id of a rule"), "Other levels for rules, by id."
+        table_of(_LEVEL, r"LD[A-Z][0-9]{3}|DL[0-9]{4}|SC[0-9]{4}", "an id of a rule"),
+        "Other levels for rules, by id.",
     ),
+    "hadolint": Key(BOOLEAN, "Whether `lading lint` runs hadolint too. Default false."),
 }
 SCAN_KEYS: Mapping[str, Key] = {
     "gate": Key(

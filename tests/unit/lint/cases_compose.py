@@ -49,7 +49,10 @@ COMPOSE: Cases = {
             one(TORCH + "    environment: [NVIDIA_VISIBLE_DEVICES=all]\n"),
             one(TORCH + "    command: python a.py --device cpu\n"),
             one("    image: vllm/vllm-openai:v0.6.6\n    runtime: nvidia\n"),
-            one("    image: acme/a:1\n    extends: {service: b, file: c.yml}\n    command: python a.py --device cuda\n"),
+            one(
+                "    image: acme/a:1\n    extends: {service: b, file: c.yml}\n"
+                "    command: python a.py --device cuda\n"
+            ),
         ),
     ),
     "LDC004": (
@@ -76,8 +79,10 @@ COMPOSE: Cases = {
             train("    volumes: ['./datasets:/datasets:ro']\n"),
             one("    image: minio/minio:1\n    volumes: ['./data:/data']\n"),
             train("    volumes: ['./runs:/runs']\n"),
-            one(TORCH + GPUS + "    shm_size: 8g\n    command: python train.py --output /data/out\n"
-                "    volumes: ['./data:/data']\n"),
+            one(
+                TORCH + GPUS + "    shm_size: 8g\n    command: python train.py --output /data/out\n"
+                "    volumes: ['./data:/data']\n"
+            ),
             one("    image: a:1\n    volumes: ['./datasets:/datasets']\n"),
             train("    volumes:\n      - {type: bind, source: ./data, target: /data, read_only: true}\n"),
         ),
@@ -94,27 +99,46 @@ COMPOSE: Cases = {
             one("    image: postgres:16\n    expose: [5432]\n"),
             one("    image: acme/api:1\n    ports: ['8000:8000']\n"),
             one("    image: redis:7\n    ports: ['${PORT}:6379']\n"),
-            one("    image: prom/prometheus:v3\n    ports:\n      - {target: 9090, published: 9090, host_ip: 127.0.0.1}\n"),
+            one(
+                "    image: prom/prometheus:v3\n    ports:\n"
+                "      - {target: 9090, published: 9090, host_ip: 127.0.0.1}\n"
+            ),
         ),
     ),
     "LDC009": (
         (
-            two(TORCH + GPUS + "    shm_size: 8g\n" + TRAIN + "    volumes: ['ckpt:/checkpoints']\n",
-                TORCH + GPUS + "    shm_size: 8g\n" + TRAIN + "    volumes: ['ckpt:/checkpoints']\n"),
-            two("    image: a:1\n" + TRAIN + "    volumes: ['./runs:/r']\n",
-                "    image: b:1\n" + TRAIN + "    volumes: ['./runs:/out']\n"),
-            two("    image: a:1\n" + TRAIN + "    volumes:\n      - {type: volume, source: w, target: /outputs}\n",
-                "    image: b:1\n" + TRAIN + "    volumes: ['w:/x/outputs']\n"),
+            two(
+                TORCH + GPUS + "    shm_size: 8g\n" + TRAIN + "    volumes: ['ckpt:/checkpoints']\n",
+                TORCH + GPUS + "    shm_size: 8g\n" + TRAIN + "    volumes: ['ckpt:/checkpoints']\n",
+            ),
+            two(
+                "    image: a:1\n" + TRAIN + "    volumes: ['./runs:/r']\n",
+                "    image: b:1\n" + TRAIN + "    volumes: ['./runs:/out']\n",
+            ),
+            two(
+                "    image: a:1\n"
+                + TRAIN
+                + "    volumes:\n      - {type: volume, source: w, target: /outputs}\n",
+                "    image: b:1\n" + TRAIN + "    volumes: ['w:/x/outputs']\n",
+            ),
         ),
         (
-            two("    image: a:1\n" + TRAIN + "    volumes: ['c:/checkpoints']\n",
-                "    image: b:1\n" + TRAIN + "    volumes: ['d:/checkpoints']\n"),
-            two("    image: a:1\n" + TRAIN + "    volumes: ['c:/checkpoints']\n",
-                "    image: b:1\n    command: python serve.py\n    volumes: ['c:/checkpoints']\n"),
-            two("    image: a:1\n" + TRAIN + "    volumes: ['c:/checkpoints']\n",
-                "    image: b:1\n" + TRAIN + "    volumes: ['c:/checkpoints:ro']\n"),
-            two(rank("0") + TRAIN + "    volumes: ['c:/checkpoints']\n",
-                rank("1") + TRAIN + "    volumes: ['c:/checkpoints']\n"),
+            two(
+                "    image: a:1\n" + TRAIN + "    volumes: ['c:/checkpoints']\n",
+                "    image: b:1\n" + TRAIN + "    volumes: ['d:/checkpoints']\n",
+            ),
+            two(
+                "    image: a:1\n" + TRAIN + "    volumes: ['c:/checkpoints']\n",
+                "    image: b:1\n    command: python serve.py\n    volumes: ['c:/checkpoints']\n",
+            ),
+            two(
+                "    image: a:1\n" + TRAIN + "    volumes: ['c:/checkpoints']\n",
+                "    image: b:1\n" + TRAIN + "    volumes: ['c:/checkpoints:ro']\n",
+            ),
+            two(
+                rank("0") + TRAIN + "    volumes: ['c:/checkpoints']\n",
+                rank("1") + TRAIN + "    volumes: ['c:/checkpoints']\n",
+            ),
         ),
     ),
     "LDC010": (
@@ -129,9 +153,14 @@ COMPOSE: Cases = {
         (
             two(rank("0"), rank("1")),
             two("    image: x:1\n    ports: ['80:1']\n", "    image: x:1\n    ports: ['80:1/udp']\n"),
-            two("    image: x:1\n    ports: ['127.0.0.1:80:1']\n", "    image: x:1\n    ports: ['127.0.0.2:80:1']\n"),
-            two("    image: x:1\n    profiles: [p]\n    ports: ['80:1']\n",
-                "    image: x:1\n    profiles: [q]\n    ports: ['80:1']\n"),
+            two(
+                "    image: x:1\n    ports: ['127.0.0.1:80:1']\n",
+                "    image: x:1\n    ports: ['127.0.0.2:80:1']\n",
+            ),
+            two(
+                "    image: x:1\n    profiles: [p]\n    ports: ['80:1']\n",
+                "    image: x:1\n    profiles: [q]\n    ports: ['80:1']\n",
+            ),
             two(tf("worker", 0), tf("worker", 1)),
             one("    image: x:1\n    environment: [RANK=0, 'WORLD_SIZE=$N']\n"),
             one(rank("0", "1", "")),
@@ -140,12 +169,18 @@ COMPOSE: Cases = {
     "LDC011": (
         (
             one("    image: ollama/ollama:0.5.4\n    healthcheck: {test: curl -f http://localhost:11434}\n"),
-            one("    image: python:3.12-slim\n    healthcheck:\n      test: [CMD, wget, -q, 'http://localhost']\n"),
-            one("    image: docker.io/library/debian:12\n"
-                "    healthcheck: {test: [CMD-SHELL, 'curl -f localhost || exit 1']}\n"),
+            one(
+                "    image: python:3.12-slim\n    healthcheck:\n      test: [CMD, wget, -q, 'http://localhost']\n"
+            ),
+            one(
+                "    image: docker.io/library/debian:12\n"
+                "    healthcheck: {test: [CMD-SHELL, 'curl -f localhost || exit 1']}\n"
+            ),
         ),
         (
-            one("    image: vllm/vllm-openai:v0.6.6\n    gpus: all\n    healthcheck: {test: curl -f http://localhost}\n"),
+            one(
+                "    image: vllm/vllm-openai:v0.6.6\n    gpus: all\n    healthcheck: {test: curl -f http://localhost}\n"
+            ),
             one("    image: python:3.12\n    healthcheck: {test: curl -f http://localhost}\n"),
             one("    image: ollama/ollama:0.5.4\n    healthcheck: {test: ollama list}\n"),
             one("    build: .\n    healthcheck: {test: curl -f http://localhost}\n"),
@@ -155,14 +190,25 @@ COMPOSE: Cases = {
     "LDC012": (
         (
             one("    image: a:1\n    command: gunicorn --graceful-timeout 60 a:b\n"),
-            one("    image: a:1\n    stop_grace_period: 30s\n"
-                "    command: [uvicorn, 'a:b', --timeout-graceful-shutdown=30]\n"),
-            one("    image: a:1\n    gpus: all\n    command: tritonserver --exit-timeout-secs=45 --model-repository=/m\n"),
+            one(
+                "    image: a:1\n    stop_grace_period: 30s\n"
+                "    command: [uvicorn, 'a:b', --timeout-graceful-shutdown=30]\n"
+            ),
+            one(
+                "    image: a:1\n    gpus: all\n"
+                "    command: tritonserver --exit-timeout-secs=45 --model-repository=/m\n"
+            ),
         ),
         (
-            one("    image: a:1\n    stop_grace_period: 1m5s\n    command: gunicorn --graceful-timeout 60 a:b\n"),
+            one(
+                "    image: a:1\n    stop_grace_period: 1m5s\n"
+                "    command: gunicorn --graceful-timeout 60 a:b\n"
+            ),
             one("    image: a:1\n    command: gunicorn a:b\n"),
-            one("    image: a:1\n    stop_grace_period: ${GRACE}\n    command: gunicorn --graceful-timeout 60 a:b\n"),
+            one(
+                "    image: a:1\n    stop_grace_period: ${GRACE}\n"
+                "    command: gunicorn --graceful-timeout 60 a:b\n"
+            ),
             one("    image: a:1\n    command: gunicorn --graceful-timeout 5 a:b\n"),
         ),
     ),
@@ -170,8 +216,10 @@ COMPOSE: Cases = {
         (
             one("    image: a:1\n    cpus: 4\n    environment: {OMP_NUM_THREADS: '16'}\n"),
             one("    image: a:1\n    cpus: '1.5'\n    environment:\n      - MKL_NUM_THREADS=8\n"),
-            one("    image: a:1\n    environment:\n      OMP_NUM_THREADS: 8\n"
-                "    deploy: {resources: {limits: {cpus: '2'}}}\n"),
+            one(
+                "    image: a:1\n    environment:\n      OMP_NUM_THREADS: 8\n"
+                "    deploy: {resources: {limits: {cpus: '2'}}}\n"
+            ),
         ),
         (
             one("    image: a:1\n    cpus: 4\n    environment: {OMP_NUM_THREADS: '4'}\n"),
@@ -192,8 +240,10 @@ COMPOSE: Cases = {
             one("    image: a:1\n    restart: always\n    command: celery -A jobs worker\n", "train-worker"),
             one("    image: a:1\n    command: gunicorn a:b\n    restart: always\n    ports: ['80:80']\n"),
             one("    image: a:1\n    command: uvicorn a:b --reload\n    ports: ['80:80']\n"),
-            one("    image: a:1\n    command: gunicorn a:b\n    ports: ['80:80']\n"
-                "    deploy: {restart_policy: {condition: any}}\n"),
+            one(
+                "    image: a:1\n    command: gunicorn a:b\n    ports: ['80:80']\n"
+                "    deploy: {restart_policy: {condition: any}}\n"
+            ),
             one("    image: a:1\n" + TRAIN),
         ),
     ),
@@ -213,7 +263,10 @@ COMPOSE: Cases = {
     ),
     "LDC016": (
         (
-            one("    image: a:1\n    command: mlflow server --backend-store-uri sqlite:///m.db\n    scale: 2\n"),
+            one(
+                "    image: a:1\n    command: mlflow server --backend-store-uri sqlite:///m.db\n"
+                "    scale: 2\n"
+            ),
             one("    image: minio/minio:1\n    volumes: ['./minio:/data']\n"),
             one("    image: ghcr.io/mlflow/mlflow:v2\n    volumes:\n      - ../state:/mlflow\n"),
         ),

@@ -32,7 +32,12 @@ BASES: Cases = {
     ),
     "LDD006": (
         (SLIM, "ARG V=12\nFROM debian:$V\n", f"FROM a:1{DIGEST} AS x\nFROM debian:12\n"),
-        (f"FROM debian:12{DIGEST}\n", "FROM scratch\n", f"FROM a:1{DIGEST} AS x\nFROM x\n", "ARG B\nFROM $B\n"),
+        (
+            f"FROM debian:12{DIGEST}\n",
+            "FROM scratch\n",
+            f"FROM a:1{DIGEST} AS x\nFROM x\n",
+            "ARG B\nFROM $B\n",
+        ),
     ),
     "LDD033": (
         (
@@ -50,13 +55,15 @@ BASES: Cases = {
     ),
     "LDD036": (
         (
-            "FROM --platform=linux/arm64 python:3.12\nRUN pip install a-1-cp312-cp312-manylinux2014_x86_64.whl\n",
+            "FROM --platform=linux/arm64 python:3.12\n"
+            "RUN pip install a-1-cp312-cp312-manylinux2014_x86_64.whl\n",
             "FROM --platform=linux/amd64 python:3.12\n"
             "RUN pip3 install https://w.example/a-1-py3-none-manylinux_2_28_aarch64.whl\n",
             "FROM arm64v8/python:3.12\nRUN python -m pip install /w/a-1-py3-none-linux_x86_64.whl\n",
         ),
         (
-            "FROM --platform=linux/arm64 python:3.12\nRUN pip install a-1-cp312-cp312-manylinux2014_aarch64.whl\n",
+            "FROM --platform=linux/arm64 python:3.12\n"
+            "RUN pip install a-1-cp312-cp312-manylinux2014_aarch64.whl\n",
             "FROM python:3.12\nRUN pip install a-1-cp312-cp312-manylinux2014_x86_64.whl\n",
             "FROM --platform=$BUILDPLATFORM python:3.12\nRUN pip install a-1-py3-none-linux_x86_64.whl\n",
             "FROM --platform=linux/arm64 python:3.12\nRUN pip install a-1-py3-none-any.whl\n",
@@ -105,7 +112,8 @@ INSTALLS: Cases = {
         (
             SLIM + "RUN pip install --extra-index-url https://download.pytorch.org/whl/cu124 torch==2.6.0\n",
             SLIM + "RUN pip install --index-url https://pypi.acme.example/simple a\n",
-            SLIM + "RUN pip install --require-hashes --extra-index-url https://pypi.acme.example/simple -r r.txt\n",
+            SLIM + "RUN pip install --require-hashes --extra-index-url https://pypi.acme.example/simple -r "
+            "r.txt\n",
             SLIM + "RUN pip install --extra-index-url $INDEX a\n",
             SLIM + "RUN uv pip install --extra-index-url https://pypi.acme.example/simple a\n",
         ),
@@ -121,13 +129,15 @@ INSTALLS: Cases = {
             "FROM python:3.12 AS dev\nRUN pip install pytest\n" + UVICORN,
             "FROM python:3.12 AS a\nFROM a AS test\nRUN pip install pytest\nCMD pytest\n",
             SLIM + "RUN pip install fastapi\n" + UVICORN,
-            SLIM + "RUN pip install pytest\nCMD [\"bash\"]\n",
+            SLIM + 'RUN pip install pytest\nCMD ["bash"]\n',
             SLIM + "RUN pip install pytest\nCMD python run_tests.py\n",
         ),
     ),
     "LDD025": (
         (
-            SLIM + "RUN apt-get update && apt-get install -y build-essential\nRUN pip install lightgbm\n" + UVICORN,
+            SLIM
+            + "RUN apt-get update && apt-get install -y build-essential\nRUN pip install lightgbm\n"
+            + UVICORN,
             SLIM + "RUN apt-get install -y gcc=4:12 git\nCMD gunicorn -t 9 app:app\n",
             "FROM ubuntu:24.04\nRUN apt-get update && apt-get install -y cmake python3-pip\n" + UVICORN,
         ),
@@ -186,8 +196,10 @@ GPUS: Cases = {
     "LDD030": (
         (
             SLIM + "ENV LD_LIBRARY_PATH=/usr/local/cuda/lib64\nRUN pip install torch==2.6.0\n",
-            SLIM + 'ENV LD_LIBRARY_PATH=/usr/local/cuda-12.4/lib64:$LD_LIBRARY_PATH\nRUN pip install "jax[cuda12]"\n',
-            SLIM + "ENV A=1 LD_LIBRARY_PATH=/opt/x:/usr/local/cuda/lib64\nRUN pip install tensorflow[and-cuda]\n",
+            SLIM + "ENV LD_LIBRARY_PATH=/usr/local/cuda-12.4/lib64:$LD_LIBRARY_PATH\n"
+            'RUN pip install "jax[cuda12]"\n',
+            SLIM
+            + "ENV A=1 LD_LIBRARY_PATH=/opt/x:/usr/local/cuda/lib64\nRUN pip install tensorflow[and-cuda]\n",
         ),
         (
             SLIM + "ENV LD_LIBRARY_PATH=/opt/lib\nRUN pip install torch\n",
@@ -200,7 +212,7 @@ GPUS: Cases = {
     "LDD031": (
         (
             SLIM + 'RUN pip install "jax[cuda12]"\nCMD python a.py\n',
-            SLIM + "RUN pip install onnxruntime-gpu[cuda,cudnn]\nENTRYPOINT [\"python\", \"a.py\"]\n",
+            SLIM + 'RUN pip install onnxruntime-gpu[cuda,cudnn]\nENTRYPOINT ["python", "a.py"]\n',
             "FROM ubuntu:22.04\nRUN pip install torch --index-url https://download.pytorch.org/whl/cu124\n",
         ),
         (

@@ -1,4 +1,5 @@
-"""Cases for the rules that look beside the file: whole folders, by path. A number is the size of an empty file.
+"""Cases for the rules that look beside the file: whole folders, by path. A number is the size of an empty
+file.
 
 The first file of a folder is the one that is linted.
 """
@@ -10,7 +11,11 @@ SLIM = "FROM python:3.12-slim\n"
 ALL = SLIM + "COPY . .\n"
 PIN = SLIM + "COPY requirements.txt .\nRUN pip install -r requirements.txt\n"
 UVICORN = 'CMD ["uvicorn", "app:app", "--port", "8000", "--limit-concurrency", "9"]\n'
-GCC = SLIM + "RUN apt-get install -y gcc\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n" + UVICORN
+GCC = (
+    SLIM
+    + "RUN apt-get install -y gcc\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
+    + UVICORN
+)
 CURL = "services:\n  a:\n    build: .\n    healthcheck: {test: [CMD, curl, -f, 'http://localhost']}\n"
 LARGE = 200_000_000
 KEY = "-----BEGIN " + "PRIVATE KEY-----\n" + "ab12CD34" * 8 + "\n"
@@ -19,12 +24,14 @@ FOLDERS: dict[str, tuple[tuple[Folder, ...], tuple[Folder, ...]]] = {
     "LDD011": (
         (
             {"Dockerfile": PIN, "requirements.txt": "torch>=2.2\n"},
-            {"Dockerfile": ALL + "RUN pip install -r requirements.txt\n", "requirements.txt": "a==1\nb # why\n"},
+            {"Dockerfile": ALL + "RUN pip install -r "
+                "requirements.txt\n", "requirements.txt": "a==1\nb # why\n"},
             {"docker/Dockerfile": PIN, "requirements.txt": "numpy~=1.26\n", ".git/HEAD": "x"},
             {"Dockerfile": PIN, "requirements.txt": "a==1.*\n"},
         ),
         (
-            {"Dockerfile": PIN, "requirements.txt": "a==1 \\\n  --hash=sha256:0\nb===2; python_version>'3'\n"},
+            {"Dockerfile": PIN, "requirements.txt": "a==1 \\\n  --hash=sha256:0\n"
+                "b===2; python_version>'3'\n"},
             {"Dockerfile": PIN},
             {"Dockerfile": PIN, "requirements.txt": "-c constraints.txt\na\n"},
             {"Dockerfile": PIN, "requirements.txt": "a @ https://w.example/a.whl\n-r other.txt\n"},
@@ -67,7 +74,8 @@ FOLDERS: dict[str, tuple[tuple[Folder, ...], tuple[Folder, ...]]] = {
             {"Dockerfile": ALL, "kaggle.json": "{}", ".dockerignore": "kaggle.json\n"},
             {"Dockerfile": ALL, ".env": "# nothing\n", ".env.example": "HF_TOKEN=\n"},
             {"Dockerfile": SLIM + "COPY src /src\n", "src/a.py": "", "kaggle.json": "{}"},
-            {"Dockerfile": "FROM python:3.12 AS a\nCOPY . .\n" + SLIM + "COPY --from=a /w /w\n", ".netrc": "x"},
+            {"Dockerfile": "FROM python:3.12 AS a\nCOPY . .\n" + SLIM + "COPY --from=a /w "
+                "/w\n", ".netrc": "x"},
         ),
     ),
     "LDD018": (
@@ -102,7 +110,8 @@ FOLDERS: dict[str, tuple[tuple[Folder, ...], tuple[Folder, ...]]] = {
     "LDC011": (
         (
             {"compose.yaml": CURL, "Dockerfile": SLIM},
-            {"compose.yaml": CURL.replace("build: .", "build: {context: ./api}"), "api/Dockerfile": "FROM debian:12\n"},
+            {"compose.yaml": CURL.replace("build: .", "build: {context: "
+                "./api}"), "api/Dockerfile": "FROM debian:12\n"},
             {"compose.yaml": CURL.replace("build: .", "build: {context: ., dockerfile: d/D}"),
              "d/D": "FROM ubuntu:24.04 AS a\nFROM a\n"},
         ),
@@ -110,7 +119,8 @@ FOLDERS: dict[str, tuple[tuple[Folder, ...], tuple[Folder, ...]]] = {
             {"compose.yaml": CURL, "Dockerfile": SLIM + "RUN apt-get install -y curl\n"},
             {"compose.yaml": CURL, "Dockerfile": "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\n"},
             {"compose.yaml": CURL, "Dockerfile": SLIM + "RUN ./setup.sh\n"},
-            {"compose.yaml": CURL.replace("build: .", "build: {context: ., target: dev}"), "Dockerfile": SLIM},
+            {"compose.yaml": CURL.replace("build: .", "build: {context: ., target: "
+                "dev}"), "Dockerfile": SLIM},
         ),
     ),
 }  # fmt: skip

@@ -13,7 +13,7 @@ SLIM = "FROM python:3.12-slim\n"
 CONDA = "FROM continuumio/miniconda3:24.9.2-0\n"
 CHECK = (
     'HEALTHCHECK --interval=30s --timeout=5s --start-period=120s CMD ["python", "-c", '
-    '"import socket; socket.create_connection((\'127.0.0.1\', 80), 3)"]\n'
+    "\"import socket; socket.create_connection(('127.0.0.1', 80), 3)\"]\n"
 )
 DB = "services:\n  db:\n    image: postgres:16\n    healthcheck: {test: x}\n  a:\n    image: a:1\n"
 WRITTEN_OUT: dict[str, tuple[tuple[str, str], ...]] = {
@@ -37,10 +37,12 @@ WRITTEN_OUT: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "LDD027": (
-        (CONDA + "RUN conda install -y \\\n    numpy\n", CONDA + "RUN conda install -y \\\n    numpy && conda clean -afy\n"),
+        (CONDA + "RUN conda install -y \\\n    numpy\n", CONDA + "RUN conda install -y \\\n"
+            "    numpy && conda clean -afy\n"),
         (
             "FROM mambaorg/micromamba:2.0\nRUN micromamba install -y numpy  \n",
-            "FROM mambaorg/micromamba:2.0\nRUN micromamba install -y numpy && micromamba clean --all --yes  \n",
+            "FROM mambaorg/micromamba:2.0\n"
+            "RUN micromamba install -y numpy && micromamba clean --all --yes  \n",
         ),
     ),
     "LDD028": (
@@ -50,14 +52,16 @@ WRITTEN_OUT: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "LDD030": (
         (
-            SLIM + "ENV LD_LIBRARY_PATH=/usr/local/cuda/lib64:${LD_LIBRARY_PATH}\nRUN pip install torch==2.6.0\n",
+            SLIM + "ENV LD_LIBRARY_PATH=/usr/local/cuda/lib64:${LD_LIBRARY_PATH}\n"
+                "RUN pip install torch==2.6.0\n",
             SLIM + "RUN pip install torch==2.6.0\n",
         ),
     ),
     "LDD031": (
         (
             SLIM + "RUN pip install vllm\nCMD [\"a\"]\n",
-            SLIM + "RUN pip install vllm\nENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility\n"
+            SLIM + "RUN pip install vllm\n"
+                "ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility\n"
             "CMD [\"a\"]\n",
         ),
     ),
@@ -77,7 +81,8 @@ WRITTEN_OUT: dict[str, tuple[tuple[str, str], ...]] = {
             "services:\n  train:\n    volumes:\n      - ./datasets:/datasets:z,ro # why\n",
         ),
         (
-            "services:\n  train:\n    volumes:\n      - type: bind\n        source: ./d\n        target: /dataset\n",
+            "services:\n  train:\n    volumes:\n      - type: bind\n        source: ./d\n"
+            "        target: /dataset\n",
             "services:\n  train:\n    volumes:\n      - read_only: true\n        type: bind\n"
             "        source: ./d\n        target: /dataset\n",
         ),
@@ -94,8 +99,10 @@ WRITTEN_OUT: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "LDC012": (
         (
-            "services:\n  a:\n    image: a:1\n    stop_grace_period: \"20s\"\n    command: gunicorn --graceful-timeout 60 a:b\n",
-            "services:\n  a:\n    image: a:1\n    stop_grace_period: \"65s\"\n    command: gunicorn --graceful-timeout 60 a:b\n",
+            "services:\n  a:\n    image: a:1\n    stop_grace_period: \"20s\"\n"
+            "    command: gunicorn --graceful-timeout 60 a:b\n",
+            "services:\n  a:\n    image: a:1\n    stop_grace_period: \"65s\"\n"
+            "    command: gunicorn --graceful-timeout 60 a:b\n",
         ),
     ),
     "LDC013": (

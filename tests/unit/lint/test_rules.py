@@ -59,9 +59,7 @@ def test_a_mend_removes_its_finding_and_brings_no_other(rule: str, name: str, te
         assert all_rules()[rule].mends or rule not in {finding.rule for finding in findings if finding.edits}
 
 
-@pytest.mark.parametrize(
-    ("rule", "name", "text"), [case for case in CATCH if case[0] not in WRITTEN_OUT]
-)
+@pytest.mark.parametrize(("rule", "name", "text"), [case for case in CATCH if case[0] not in WRITTEN_OUT])
 def test_a_mend_changes_nothing_but_what_was_found(rule: str, name: str, text: str) -> None:
     findings = [finding for finding in lint_text(name, text, {}) if finding.edits and finding.rule == rule]
     if not findings:

@@ -46,20 +46,21 @@ class Unreadable(Exception):
 
 def is_candidate(name: str) -> bool:
     """Whether a file of this name is looked at."""
-    return _is_dockerfile(name) or _is_python_kind(name) or name.endswith((".yaml", ".yml", ".py"))
+    return is_dockerfile(name) or _is_python_kind(name) or name.endswith((".yaml", ".yml", ".py"))
 
 
 def _is_python_kind(name: str) -> bool:
     return REQUIREMENTS.fullmatch(name) is not None or name in {"pyproject.toml", "setup.py", *LOCK_FILES}
 
 
-def _is_dockerfile(name: str) -> bool:
+def is_dockerfile(name: str) -> bool:
+    """Whether a file of this name is read as one."""
     return _DOCKERFILE.fullmatch(name) is not None and _NOT_ONE.search(name) is None
 
 
 def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
     """The documents of a file with what they are. Raises Unreadable; YAML of another kind holds none."""
-    if _is_dockerfile(name):
+    if is_dockerfile(name):
         try:
             yield Kind.DOCKERFILE, read_dockerfile(text)
         except NotADockerfile as error:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lading.errors import OutsideError, UsageError
-from lading.inspect.lint.documents import Unreadable, is_candidate, read_documents
+from lading.inspect.lint.documents import Unreadable, is_candidate, is_dockerfile, read_documents
 from lading.inspect.lint.ignores import is_ignored, read_ignores
 from lading.inspect.lint.model import Finding, Severity
 from lading.inspect.lint.rule import all_rules
@@ -61,15 +61,50 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def lint_files(
-    paths: Iterable[Path], severities: Mapping[str, Severity], projects: ProjectSettings | None = None
+    paths: Iterable[Path],
+    severities: Mapping[str, Severity],
+    projects: ProjectSettings | None = None,
+    *,
+    with_hadolint: Callable[[Path], bool] | None = None,
 ) -> Report:
     """`severities` override those of a file's project, which override the rules' own. `projects` None: no
-    project is asked.
+    project is asked. `with_hadolint` says of which Dockerfiles hadolint is asked too.
 
     Raises UsageError, OutsideError and ConfigError.
     """
-    report, neighbourhood = Report(), Neighbourhood()
-    for path in dict.fromkeys(find_files(paths)):
+    report, files = Report(), list(dict.fromkeys(find_files(paths)))
+    dockerfiles = [path for path in files if is_dockerfile(path.name)]
+    asked = [path for path in dockerfiles if with_hadolint is not None and with_hadolint(path)]
+    if not asked:
+        _own_findings(files, severities, projects, report)
+        return report
+    from lading.inspect.lint.hadolint import Hadolint
+
+    with Hadolint(asked) as running:  # its processes work while the own rules do
+        read = _own_findings(files, severities, projects, report)
+        for remark, severity in running.remarks({path: text for path, (text, _) in read.items()}):
+            text, settings = read[remark.path]
+            report.limits[remark.path] = settings.fail_on
+            severity = {**settings.severities, **severities}.get(remark.code, severity)
+            ignored = is_ignored(remark.code, remark.line, read_ignores(text))
+            if severity is not Severity.OFF and not ignored:
+                report.findings.append(remark.finding(severity))
+        report.unread += running.unread
+    order = {str(path): at for at, path in enumerate(files)}
+    report.findings.sort(key=lambda found: (order[found.path], found.line, found.column, found.rule))
+    return report
+
+
+def _own_findings(
+    files: Iterable[Path],
+    severities: Mapping[str, Severity],
+    projects: ProjectSettings | None,
+    report: Report,
+) -> dict[str, tuple[str, LintSettings]]:
+    """Into the report. Gives the Dockerfiles that could be read, and what holds for them."""
+    neighbourhood = Neighbourhood()
+    read: dict[str, tuple[str, LintSettings]] = {}
+    for path in files:
         try:
             if path.stat().st_size > _LARGEST_BYTES:
                 report.unread.append((str(path), "it is larger than 2 MB"))
@@ -89,11 +124,13 @@ def lint_files(
         except Unreadable as error:
             report.unread.append((str(path), str(error)))
             continue
+        if is_dockerfile(path.name):
+            read[str(path)] = text, settings
         if found:
             report.findings += found
             report.texts[str(path)] = text
             report.limits[str(path)] = settings.fail_on
-    return report
+    return read
 
 
 def lint_text(

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_COMMENT = re.compile(
-    r"(?:^|\s)#\s*lading:\s*ignore\s+((?:LD[A-Z]\d{3})(?:\s*,\s*LD[A-Z]\d{3})*)[ \t:]*(.*?)\s*$"
-)
+_ID = r"LD[A-Z]\d{3}|DL\d{4}|SC\d{4}"
+_COMMENT = re.compile(rf"(?:^|\s)#\s*lading:\s*ignore\s+((?:{_ID})(?:\s*,\s*(?:{_ID}))*)[ \t:]*(.*?)\s*$")
 
 
 @dataclass(frozen=True, slots=True)

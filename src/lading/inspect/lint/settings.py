@@ -7,6 +7,7 @@ Nearest means: the folder of the file, then those above it; the first with a `li
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,9 @@ from lading.project.config import read_written
 from lading.project.report import Report, did_you_mean
 from lading.project.settings import read_settings
 
+OF_HADOLINT = re.compile(r"(?:DL|SC)\d{4}")
+"""Its ids, and those of the shell linter inside it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintSettings:
@@ -26,6 +30,7 @@ class LintSettings:
 
     severities: Mapping[str, Severity] = field(default_factory=dict)
     fail_on: Severity = Severity.ERROR
+    hadolint: bool = False
 
 
 class ProjectSettings:
@@ -59,7 +64,7 @@ def _settings_in(folder: Path) -> LintSettings | None:
     if table is not None:
         settings = read_settings({"lint": table}, written.report, date.max).lint
         for rule in settings.get("severity", {}):
-            if rule not in all_rules():
+            if rule not in all_rules() and not OF_HADOLINT.fullmatch(rule):
                 written.report(("lint", "severity", rule), "is no rule", did_you_mean(rule, all_rules()))
     _stop_if_any(problems, folder)
     if table is None:
@@ -67,6 +72,7 @@ def _settings_in(folder: Path) -> LintSettings | None:
     return LintSettings(
         severities={rule: Severity.of(level) for rule, level in settings.get("severity", {}).items()},
         fail_on=Severity.of(settings.get("fail_on", "error")),
+        hadolint=settings.get("hadolint", False),
     )
 
 

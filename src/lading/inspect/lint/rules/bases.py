@@ -81,8 +81,9 @@ def _is_deleted(tag: str) -> bool:
     "docs.docker.com/build/building/best-practices: pin base image versions",
 )  # fmt: skip
 def unpinned_base(document: Dockerfile) -> Iterator[Spot]:
-    """A tag can be moved to other bytes; a digest cannot. Wanted for releases, and a burden for anything else:
-    the rule says nothing unless it is asked for, with `--severity LDD006=warning` or in `[lint.severity]`.
+    """A tag can be moved to other bytes; a digest cannot. Wanted for releases, and a burden for anything
+    else: the rule says nothing unless it is asked for, with `--severity LDD006=warning` or in
+    `[lint.severity]`.
 
     Bad:
 
@@ -103,9 +104,9 @@ def unpinned_base(document: Dockerfile) -> Iterator[Spot]:
     "CVE-2026-33747; docs.docker.com/build/buildkit/frontend",
 )  # fmt: skip
 def foreign_frontend(document: Dockerfile) -> Iterator[Spot]:
-    """`# syntax=` names an image that BuildKit runs with the whole build in its hands: it sees the context and
-    the secrets, and decides what is built. One that is not Docker's own is trusted with all of it. Silent
-    where a digest pins it.
+    """`# syntax=` names an image that BuildKit runs with the whole build in its hands: it sees the context
+    and the secrets, and decides what is built. One that is not Docker's own is trusted with all of it.
+    Silent where a digest pins it.
 
     Bad:
 

@@ -151,9 +151,9 @@ def _is_one_of_many(service: Value) -> bool:
     "MLflow's documentation on backend stores; SQLite: appropriate uses",
 )  # fmt: skip
 def fragile_state(document: Value) -> Iterator[Spot]:
-    """SQLite is a file that one process writes: with replicas, writes fail or the file breaks. And the runs and
-    models of a team in a folder beside the compose file go with `rm -rf`; a label that says how it is backed
-    up (any with `backup` in its name) says that somebody thought of it.
+    """SQLite is a file that one process writes: with replicas, writes fail or the file breaks. And the runs
+    and models of a team in a folder beside the compose file go with `rm -rf`; a label that says how it is
+    backed up (any with `backup` in its name) says that somebody thought of it.
 
     Bad:
 

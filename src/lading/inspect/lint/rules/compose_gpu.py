@@ -23,8 +23,9 @@ from lading.inspect.lint.yaml_file import Value
 
 _ALWAYS_GPU = frozenset(
     {
-        "vllm/vllm-openai", "nvcr.io/nvidia/pytorch", "nvcr.io/nvidia/tensorflow", "nvcr.io/nvidia/tritonserver",
-        "nvidia/cuda", "nvcr.io/nvidia/cuda", "lmsysorg/sglang", "nvcr.io/nvidia/tensorrt",
+        "vllm/vllm-openai", "nvcr.io/nvidia/pytorch", "nvcr.io/nvidia/tensorflow",
+        "nvcr.io/nvidia/tritonserver", "nvidia/cuda",
+        "nvcr.io/nvidia/cuda", "lmsysorg/sglang", "nvcr.io/nvidia/tensorrt",
         "ghcr.io/huggingface/text-generation-inference"
     }
 )  # fmt: skip
@@ -47,8 +48,8 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEX
     "docs.docker.com/compose/how-tos/gpu-support",
 )  # fmt: skip
 def no_reservation(document: Value) -> Iterator[Spot]:
-    """compose gives no GPU that is not reserved: the server ends at its start, or computes on the CPU. Said of
-    images that exist for GPUs, of commands that ask for `cuda`, and not where any line names a device.
+    """compose gives no GPU that is not reserved: the server ends at its start, or computes on the CPU. Said
+    of images that exist for GPUs, of commands that ask for `cuda`, and not where any line names a device.
 
     Bad:
 

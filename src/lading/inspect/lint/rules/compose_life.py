@@ -30,7 +30,8 @@ _WITHOUT = {
         r"tensorflow/serving:|qdrant/qdrant:|redis:|prom/"
     ),
     "wget": re.compile(
-        r"python:[^ ]*slim|debian:|ubuntu:|ollama/ollama:|ghcr\.io/mlflow/mlflow:|tensorflow/serving:|qdrant/qdrant:"
+        r"python:[^ ]*slim|debian:|ubuntu:|ollama/ollama:|ghcr\.io/mlflow/mlflow:|tensorflow/serving:|"
+        r"qdrant/qdrant:"
     ),
 }
 """Images that are known to lack the program."""
@@ -58,12 +59,13 @@ _DEFAULT_GRACE_SECONDS = 10.0
 
 @rule(
     "LDC011", "The health check calls a program that is not there", Kind.COMPOSE, Severity.WARNING,
-    "the images' own file lists; docs.docker.com/reference/compose-file/services: healthcheck", looks_around=True,
+    "the images' own file lists; docs.docker.com/reference/compose-file/services: "
+    "healthcheck", looks_around=True,
 )  # fmt: skip
 def missing_checker(document: Value, around: Surroundings) -> Iterator[Spot]:
-    """The check fails for ever, and what waits for `service_healthy` never starts. Said of images that are known
-    to have neither curl nor wget, and of a Dockerfile beside the file that stands on one and names no such
-    program.
+    """The check fails for ever, and what waits for `service_healthy` never starts. Said of images that are
+    known to have neither curl nor wget, and of a Dockerfile beside the file that stands on one and names no
+    such program.
 
     Bad:
 
@@ -175,8 +177,9 @@ def short_grace(document: Value) -> Iterator[Spot]:
     "docs.docker.com/reference/compose-file/services: restart", mends=True, looks_around=True,
 )  # fmt: skip
 def wrong_restart(document: Value, around: Surroundings) -> Iterator[Spot]:
-    """A training with `restart: always` begins anew when it is done, and one that fails at its first line takes
-    the GPU for ever. A model server with a published port and no restart is away after the first driver error.
+    """A training with `restart: always` begins anew when it is done, and one that fails at its first line
+    takes the GPU for ever. A model server with a published port and no restart is away after the first
+    driver error.
 
     Bad:
 
@@ -233,8 +236,9 @@ def _serves(service: Value) -> bool:
     "docs.docker.com/compose/how-tos/startup-order", mends=True,
 )  # fmt: skip
 def no_waiting(document: Value) -> Iterator[Spot]:
-    """`depends_on` as a list waits for a container, not for the database in it: the first connection is refused.
-    Said where the other service is a database, store or tracker and has a health check to wait for.
+    """`depends_on` as a list waits for a container, not for the database in it: the first connection is
+    refused. Said where the other service is a database, store or tracker and has a health check to wait
+    for.
 
     Bad:
 

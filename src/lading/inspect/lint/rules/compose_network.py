@@ -29,7 +29,8 @@ _OPEN_BY_DEFAULT = (
     (re.compile(r"^rayproject/ray"), {"8265", "6379", "10001"}),
 )
 _COMMANDS = {
-    "jupyter": {"8888"}, "start-notebook.sh": {"8888"}, "start-notebook.py": {"8888"}, "tensorboard": {"6006"},
+    "jupyter": {"8888"}, "start-notebook.sh": {"8888"}, "start-notebook.py": {"8888"},
+    "tensorboard": {"6006"},
     "mlflow server": {"5000"}, "jupyter-lab": {"8888"}, "optuna-dashboard": {"8080"},
 }  # fmt: skip
 _RANKS = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -60,7 +61,8 @@ def open_port(document: Value) -> Iterator[Spot]:
             if port.target in known and port.address in {"", "0.0.0.0"} and port.protocol == "tcp":
                 yield Spot(
                     start=port.value.start,
-                    message=f"service {name} is open to everyone who reaches port {port.published or port.target}",
+                    message=f"service {name} is open to everyone who reaches port "
+                    f"{port.published or port.target}",
                     edits=_loopback(port),
                 )
 
@@ -95,10 +97,10 @@ def _loopback(port: Port) -> tuple[Edit, ...]:
     "pytorch.org/docs: torch.distributed, environment variables; TensorFlow's TF_CONFIG; bind(2)",
 )  # fmt: skip
 def inconsistent_processes(document: Value) -> Iterator[Spot]:
-    """One rank twice, a rank beyond the size of the world, no address to meet at, a worker that TF_CONFIG names
-    and that has none: all of them wait until the time-out. And of two services that publish one port of the
-    host, the second cannot start. Said of numbers that are written out; services with different `profiles`
-    are never compared.
+    """One rank twice, a rank beyond the size of the world, no address to meet at, a worker that TF_CONFIG
+    names and that has none: all of them wait until the time-out. And of two services that publish one port
+    of the host, the second cannot start. Said of numbers that are written out; services with different
+    `profiles` are never compared.
 
     Bad:
 

@@ -104,9 +104,9 @@ def two_cudas(document: Dockerfile) -> Iterator[Spot]:
     "OpenMP: OMP_NUM_THREADS and OMP_WAIT_POLICY; CPU limits of containers are quotas, not cores",
 )  # fmt: skip
 def baked_threads(document: Dockerfile) -> Iterator[Spot]:
-    """How many processors a container may use is decided where it starts. More threads than that wait for each
-    other, and OMP_WAIT_POLICY=ACTIVE lets them wait at full load, which eats the quota. One thread is never
-    too many, and is left alone.
+    """How many processors a container may use is decided where it starts. More threads than that wait for
+    each other, and OMP_WAIT_POLICY=ACTIVE lets them wait at full load, which eats the quota. One thread is
+    never too many, and is left alone.
 
     Bad:
 

@@ -54,15 +54,15 @@ def _ignore_more(context: Context, lines: list[str]) -> Edit:
     "docs.docker.com/build/concepts/context: .dockerignore", mends=True, looks_around=True,
 )  # fmt: skip
 def copied_credentials(document: Dockerfile, around: Surroundings) -> Iterator[Spot]:
-    """`COPY . .` takes all that lies in the folder, and whoever pulls the image reads it. Said of files that
-    are there now and whose name says what they are: `.netrc`, `id_rsa`, `kaggle.json`, `.aws/credentials`, key
-    stores, and a `.env` that sets something.
+    """`COPY . .` takes all that lies in the folder, and whoever pulls the image reads it. Said of files
+    that are there now and whose name says what they are: `.netrc`, `id_rsa`, `kaggle.json`,
+    `.aws/credentials`, key stores, and a `.env` that sets something.
 
-    Bad:
+    Bad: kaggle.json lies beside the Dockerfile, and it says
 
-        COPY . .            # beside it: kaggle.json
+        COPY . .
 
-    Good, in .dockerignore:
+    Good: .dockerignore says
 
         kaggle.json
 
@@ -92,17 +92,17 @@ def copied_credentials(document: Dockerfile, around: Surroundings) -> Iterator[S
     "docs.docker.com/build/concepts/context: .dockerignore", mends=True, looks_around=True,
 )  # fmt: skip
 def copied_leftovers(document: Dockerfile, around: Surroundings) -> Iterator[Spot]:
-    """`COPY . .` takes the history of the repository, virtual environments of this machine, and the records of
-    every run: large, different on each machine, and new in each build, so that nothing after it is ever
+    """`COPY . .` takes the history of the repository, virtual environments of this machine, and the records
+    of every run: large, different on each machine, and new in each build, so that nothing after it is ever
     cached. Said of what lies there now and is not in .dockerignore.
 
     Silent about .git where the build asks git, and about a folder that the Dockerfile names.
 
-    Bad:
+    Bad: .git, .venv and mlruns lie beside the Dockerfile, and it says
 
-        COPY . .            # beside it: .git, .venv, mlruns
+        COPY . .
 
-    Good, in .dockerignore:
+    Good: .dockerignore says
 
         .git
         .venv

@@ -82,7 +82,8 @@ def cuda_torch_on_cpu(document: Dockerfile, around: Surroundings) -> Iterator[Sp
                 edits = (Edit(start=at, end=at, text=f"--index-url {CPU_INDEX} "),)
             yield Spot(
                 start=torch.offset,
-                message=f"torch brings CUDA's libraries into an image for the CPU: use --index-url {CPU_INDEX}",
+                message=f"torch brings CUDA's libraries into an image for the CPU: use --index-url "
+                f"{CPU_INDEX}",
                 edits=edits,
             )
 
@@ -131,7 +132,7 @@ def loose_requirements(document: Dockerfile, around: Surroundings) -> Iterator[S
         torch>=2.2
         numpy
 
-    Good, made by `uv pip compile --generate-hashes requirements.in -o requirements.txt`:
+    Good: `uv pip compile --generate-hashes requirements.in -o requirements.txt` wrote
 
         numpy==2.2.1 --hash=sha256:…
     """
@@ -167,8 +168,8 @@ def _is_exact(requirement: object) -> bool:
     "docs.conda.io: conda clean; what a later RUN removes stays in the layer below", mends=True,
 )  # fmt: skip
 def conda_leftovers(document: Dockerfile) -> Iterator[Spot]:
-    """conda keeps every archive it downloaded and a second copy of what it unpacked, often gigabytes. Only the
-    same RUN can take them out of the layer.
+    """conda keeps every archive it downloaded and a second copy of what it unpacked, often gigabytes. Only
+    the same RUN can take them out of the layer.
 
     Bad:
 

@@ -40,9 +40,9 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
     "docs.docker.com/engine/storage: volumes hold data that outlives a container", looks_around=True,
 )  # fmt: skip
 def copied_data(document: Dockerfile, around: Surroundings) -> Iterator[Spot]:
-    """Every pull moves the data set, every push uploads it, and it is out of date in all copies but one. Said
-    when what COPY names holds more than 100 MB of data files (.csv, .parquet, .tfrecord …) and they lie beside
-    the Dockerfile.
+    """Every pull moves the data set, every push uploads it, and it is out of date in all copies but one.
+    Said when what COPY names holds more than 100 MB of data files (.csv, .parquet, .tfrecord …) and they
+    lie beside the Dockerfile.
 
     Bad:
 
@@ -81,8 +81,8 @@ def _takes(sources: tuple[str, ...], path: str) -> bool:
     "docs.docker.com/build/cache/optimize: a layer changes as a whole", looks_around=True,
 )  # fmt: skip
 def weights_with_code(document: Dockerfile, around: Surroundings) -> Iterator[Spot]:
-    """Each edit of a script then moves the weights again, to the registry and to every machine. Said of a COPY
-    that names both, and of `COPY . .` where weights of 10 MB or more lie beside the Dockerfile.
+    """Each edit of a script then moves the weights again, to the registry and to every machine. Said of a
+    COPY that names both, and of `COPY . .` where weights of 10 MB or more lie beside the Dockerfile.
 
     Bad:
 
@@ -123,8 +123,8 @@ def weights_with_code(document: Dockerfile, around: Surroundings) -> Iterator[Sp
     "PyTorch's SECURITY.md; docs.python.org: pickle is not secure",
 )  # fmt: skip
 def copied_pickle(document: Dockerfile) -> Iterator[Spot]:
-    """.pkl, .joblib, .pt, .pth and .ckpt are pickles: loading one runs whatever its maker put in, with all that
-    the container may do. Formats that hold numbers alone are safetensors and ONNX.
+    """.pkl, .joblib, .pt, .pth and .ckpt are pickles: loading one runs whatever its maker put in, with all
+    that the container may do. Formats that hold numbers alone are safetensors and ONNX.
 
     Bad:
 
@@ -151,8 +151,8 @@ def copied_pickle(document: Dockerfile) -> Iterator[Spot]:
     "huggingface.co/docs: revision; docs.docker.com: ADD --checksum",
 )  # fmt: skip
 def fetched_model(document: Dockerfile) -> Iterator[Spot]:
-    """A name on a hub is a branch: its owner, or who stole the account, puts other weights there, and the next
-    build takes them. A revision or a checksum says which are meant.
+    """A name on a hub is a branch: its owner, or who stole the account, puts other weights there, and the
+    next build takes them. A revision or a checksum says which are meant.
 
     Bad:
 
@@ -166,9 +166,9 @@ def fetched_model(document: Dockerfile) -> Iterator[Spot]:
         commands = list(run_commands(stage))
         for run in commands:
             same = [other for other in commands if other.instruction is run.instruction]
-            if not any(_CHECKS & set(other.values) for other in same):
-                if what := _unchecked(run, same):
-                    yield Spot(start=run.offset, message=what)
+            checked = any(_CHECKS & set(other.values) for other in same)
+            if not checked and (what := _unchecked(run, same)):
+                yield Spot(start=run.offset, message=what)
         for entry in stage.all("ADD"):
             if not any(flag.text.startswith("--checksum") for flag in entry.flags):
                 yield from (Spot(start=entry.start, message=text) for text in _added(entry))

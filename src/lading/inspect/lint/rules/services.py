@@ -54,8 +54,8 @@ def program(service: Value) -> Program | None:
 
 
 def is_training(name: str, service: Value) -> bool:
-    """Whether the service says that it trains: a launcher, a script or a module of that name; or its own name,
-    when the image decides what is started.
+    """Whether the service says that it trains: a launcher, a script or a module of that name; or its own
+    name, when the image decides what is started.
     """
     found = program(service)
     if found is None:

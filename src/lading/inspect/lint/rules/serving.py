@@ -20,7 +20,8 @@ from lading.inspect.lint.rules.stages import (
 )
 
 _PORTS = {
-    "uvicorn": ("--port",), "fastapi": ("--port",), "hypercorn": ("-b", "--bind"), "gunicorn": ("-b", "--bind"),
+    "uvicorn": ("--port",), "fastapi": ("--port",),
+    "hypercorn": ("-b", "--bind"), "gunicorn": ("-b", "--bind"),
     "bentoml": ("-p", "--port"), "vllm": ("--port",), "vllm.entrypoints.openai.api_server": ("--port",),
     "mlflow models": ("-p", "--port"), "waitress-serve": ("--port", "--listen"),
     "tensorflow_model_server": ("--port", "--rest_api_port"), "mlflow server": ("-p", "--port"),
@@ -42,9 +43,9 @@ _INITS = ("tini", "dumb-init", "s6-overlay", "/init", "catatonit")
     "Uvicorn's settings: --limit-concurrency; Gunicorn's: --timeout, 30 seconds by default",
 )  # fmt: skip
 def unlimited_server(document: Dockerfile) -> Iterator[Spot]:
-    """A model answers some requests a second; the rest waits. Without --limit-concurrency Uvicorn takes all of
-    them until memory ends. Gunicorn kills a worker that is silent for 30 seconds, and loading a model or one
-    long answer is: --timeout says what is wanted. Silent with a configuration file.
+    """A model answers some requests a second; the rest waits. Without --limit-concurrency Uvicorn takes all
+    of them until memory ends. Gunicorn kills a worker that is silent for 30 seconds, and loading a model or
+    one long answer is: --timeout says what is wanted. Silent with a configuration file.
 
     Bad:
 
@@ -66,7 +67,8 @@ def unlimited_server(document: Dockerfile) -> Iterator[Spot]:
     elif found.program == "gunicorn" and not found.has("-t", "--timeout"):
         yield Spot(
             start=found.entry.start,
-            message="gunicorn kills a worker that is silent for 30 seconds, as a model that loads is: --timeout",
+            message="gunicorn kills a worker that is silent for 30 seconds, as a model that loads is: "
+            "--timeout",
         )
 
 
@@ -75,9 +77,9 @@ def unlimited_server(document: Dockerfile) -> Iterator[Spot]:
     "docs.docker.com/reference/dockerfile: HEALTHCHECK", mends=True,
 )  # fmt: skip
 def server_without_check(document: Dockerfile) -> Iterator[Spot]:
-    """Without HEALTHCHECK a server that hangs runs for ever, and compose has nothing for `service_healthy`. One
-    that gives up within 30 seconds of the start declares a model dead that is still loading. (Kubernetes has
-    probes of its own and reads neither.)
+    """Without HEALTHCHECK a server that hangs runs for ever, and compose has nothing for `service_healthy`.
+    One that gives up within 30 seconds of the start declares a model dead that is still loading.
+    (Kubernetes has probes of its own and reads neither.)
 
     Bad:
 
@@ -155,7 +157,8 @@ def command_ports(found: Start) -> tuple[int, ...]:
 
 @rule(
     "LDD022", "EXPOSE names another port than the command", Kind.DOCKERFILE, Severity.WARNING,
-    "docs.docker.com/reference/dockerfile: EXPOSE documents the ports that the container listens on", mends=True,
+    "docs.docker.com/reference/dockerfile: EXPOSE documents the ports that the container listens "
+    "on", mends=True,
 )  # fmt: skip
 def other_port(document: Dockerfile) -> Iterator[Spot]:
     """`docker run -P`, compose and people map the port that EXPOSE names, and reach nothing.
@@ -199,8 +202,8 @@ def other_port(document: Dockerfile) -> Iterator[Spot]:
     "docs.python.org: PYTHONUNBUFFERED", mends=True,
 )  # fmt: skip
 def buffered_output(document: Dockerfile) -> Iterator[Spot]:
-    """Without a terminal, Python keeps 8 KiB of output back: `docker logs` shows nothing for minutes, and what
-    was said before a kill is lost.
+    """Without a terminal, Python keeps 8 KiB of output back: `docker logs` shows nothing for minutes, and
+    what was said before a kill is lost.
 
     Bad:
 

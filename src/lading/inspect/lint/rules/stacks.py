@@ -14,7 +14,8 @@ from lading.inspect.lint.surroundings import Surroundings
 
 _DEVELOPMENT = frozenset(
     {
-        "jupyter", "jupyterlab", "notebook", "pytest", "pytest-cov", "debugpy", "ipdb", "pudb", "black", "ruff",
+        "jupyter", "jupyterlab", "notebook", "pytest", "pytest-cov", "debugpy", "ipdb", "pudb", "black",
+        "ruff",
         "flake8", "mypy", "pylint", "pre-commit", "isort"
     }
 )  # fmt: skip
@@ -51,8 +52,9 @@ _APT = frozenset({"apt-get", "apt", "aptitude"})
     "docs.docker.com/build/building/best-practices: don't install unnecessary packages", looks_around=True,
 )  # fmt: skip
 def development_tools(document: Dockerfile, around: Surroundings) -> Iterator[Spot]:
-    """Notebooks, test runners and debuggers bring dozens of packages, each to be patched, and a shell for whoever
-    gets in. Said of an image that starts a server or a script, and not of one that is named for development.
+    """Notebooks, test runners and debuggers bring dozens of packages, each to be patched, and a shell for
+    whoever gets in. Said of an image that starts a server or a script, and not of one that is named for
+    development.
 
     Bad:
 
@@ -76,7 +78,8 @@ def development_tools(document: Dockerfile, around: Surroundings) -> Iterator[Sp
                 names = ", ".join(sorted({tool.name for tool in tools}))
                 yield Spot(
                     start=tools[0].offset,
-                    message=f"{names} in an image that starts {found.program}: install them in a stage of their own",
+                    message=f"{names} in an image that starts {found.program}: install them in a stage of "
+                    f"their own",
                 )
 
 
@@ -96,9 +99,10 @@ def _is_for_development(*names: str | None) -> bool:
     "docs.docker.com/build/building/multi-stage", looks_around=True,
 )  # fmt: skip
 def left_compilers(document: Dockerfile, around: Surroundings) -> Iterator[Spot]:
-    """A compiler is hundreds of megabytes that a server never calls, and the first thing an intruder asks for.
-    Said of an image that starts a Python server and where every package is known: one that may compile when
-    it runs (torch, numba, vllm …) or comes from a file that is not beside the Dockerfile keeps the rule silent.
+    """A compiler is hundreds of megabytes that a server never calls, and the first thing an intruder asks
+    for. Said of an image that starts a Python server and where every package is known: one that may compile
+    when it runs (torch, numba, vllm …) or comes from a file that is not beside the Dockerfile keeps the
+    rule silent.
 
     Bad:
 
@@ -155,8 +159,8 @@ def _removes(run: RunCommand) -> bool:
     "docs.docker.com/build/building/best-practices: decouple applications", looks_around=True,
 )  # fmt: skip
 def two_stacks(document: Dockerfile, around: Surroundings) -> Iterator[Spot]:
-    """What training needs is most of the image, and a server loads none of it: it starts later on a new machine
-    and has more to patch. Two targets of one Dockerfile share what they have in common.
+    """What training needs is most of the image, and a server loads none of it: it starts later on a new
+    machine and has more to patch. Two targets of one Dockerfile share what they have in common.
 
     Bad:
 
@@ -183,5 +187,6 @@ def two_stacks(document: Dockerfile, around: Surroundings) -> Iterator[Spot]:
             if training:
                 yield Spot(
                     start=names[training[0]],
-                    message=f"{', '.join(training)} belong to training, and the image serves: give each its target",
+                    message=f"{', '.join(training)} belong to training, and the image serves: give each "
+                    f"its target",
                 )
