@@ -15,13 +15,13 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lading.errors import OutsideError, UsageError
 from lading.inspect.lint.dockerfile import Dockerfile, NotADockerfile, read_dockerfile
-from lading.inspect.lint.hadolint_doubts import is_doubtful, readable_for_hadolint
+from lading.inspect.lint.hadolint_doubts import has_doubts, is_doubtful, readable_for_hadolint
 from lading.inspect.lint.model import Finding, Severity
 
 CANNOT_PARSE = "DL1000"
@@ -58,13 +58,16 @@ class Hadolint:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         """Raises UsageError when hadolint is not installed."""
+        program = find_program()
         self.unread: list[tuple[str, str]] = []
         """Files that it could not read, with the reason."""
-        self._program = find_program()
-        readable = [str(path) for path in paths if path.is_file() and os.access(path, os.R_OK)]
+        self._folder = tempfile.TemporaryDirectory(prefix="lading-lint-")
+        self._copies: dict[str, tuple[str, tuple[int, ...]]] = {}
+        """Of a copy: the path of the file it stands for, and the line of each of its lines there."""
+        given = [self._readable(path) for path in paths if path.is_file() and os.access(path, os.R_OK)]
         self._pool = ThreadPoolExecutor(_MOST_PROCESSES, thread_name_prefix="hadolint")
         self._waiting: list[Future[list[Remark]]] = [
-            self._pool.submit(run_hadolint, self._program, part) for part in _parts(readable)
+            self._pool.submit(run_hadolint, program, part) for part in _parts(given)
         ]
 
     def __enter__(self) -> Hadolint:
@@ -72,43 +75,42 @@ class Hadolint:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._folder.cleanup()
 
     def remarks(self, texts: Mapping[str, str]) -> Iterator[tuple[Remark, Severity]]:
         """What it says of the files whose texts are given, each with its level; fills `unread`. Raises
         OutsideError.
         """
-        said = [remark for future in self._waiting for remark in future.result() if remark.path in texts]
-        documents = {path: _document(texts[path]) for path in {remark.path for remark in said}}
-        again = {
-            remark.path: document
-            for remark in said
-            if remark.code == CANNOT_PARSE and (document := documents[remark.path]) is not None
-        }
-        said = [remark for remark in said if remark.path not in again]
-        for remark in (*said, *self._second_look(again)):
+        documents: dict[str, Dockerfile | None] = {}
+        for remark in (self._original(remark) for future in self._waiting for remark in future.result()):
+            if remark.path not in texts:
+                continue
             if remark.code == CANNOT_PARSE:
                 reason = f"line {remark.line}: {remark.message.splitlines()[0]}"
                 self.unread.append((remark.path, f"hadolint cannot parse it: {reason}"))
-            elif not is_doubtful(remark.code, remark.line, documents[remark.path]):
+                continue
+            if has_doubts(remark.code) and remark.path not in documents:
+                documents[remark.path] = _document(texts[remark.path])
+            if not is_doubtful(remark.code, remark.line, documents.get(remark.path)):
                 yield remark, _LEVELS.get(remark.level, Severity.INFO)
 
-    def _second_look(self, documents: Mapping[str, Dockerfile]) -> Iterator[Remark]:
-        """What it says of files that BuildKit reads and hadolint does not, in a form that it can read."""
-        if not documents:
-            return
-        with tempfile.TemporaryDirectory(prefix="lading-lint-") as folder:
-            copies: dict[str, tuple[str, tuple[int, ...]]] = {}
-            for number, (path, document) in enumerate(documents.items()):
-                text, lines = readable_for_hadolint(document)
-                copy = Path(folder, str(number))
-                copy.write_text(text, encoding="utf-8", newline="")
-                copies[str(copy)] = path, lines
-            for remark in run_hadolint(self._program, list(copies)):
-                path, lines = copies[remark.path]
-                line = lines[min(remark.line, len(lines)) - 1]
-                yield Remark(
-                    path=path, line=line, code=remark.code, level=remark.level, message=remark.message
-                )
+    def _readable(self, path: Path) -> str:
+        """The file itself, or a copy of it that hadolint's grammar knows."""
+        content = path.read_bytes()
+        document = _document(content.decode("utf-8", "replace")) if b"<<" in content else None
+        if document is None or not any(entry.heredocs for entry in document.instructions):
+            return str(path)
+        text, lines = readable_for_hadolint(document)
+        copy = Path(self._folder.name, str(len(self._copies)))
+        copy.write_text(text, encoding="utf-8", newline="")
+        self._copies[str(copy)] = str(path), lines
+        return str(copy)
+
+    def _original(self, remark: Remark) -> Remark:
+        if remark.path not in self._copies:
+            return remark
+        path, lines = self._copies[remark.path]
+        return replace(remark, path=path, line=lines[min(max(remark.line, 1), len(lines)) - 1])
 
 
 def find_program() -> str:

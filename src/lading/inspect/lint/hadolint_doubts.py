@@ -22,6 +22,11 @@ _INSTALLERS = frozenset(
 Doubt = Callable[[Dockerfile, Stage, Instruction], bool]
 
 
+def has_doubts(code: str) -> bool:
+    """Whether a remark of this id can be a known false alarm at all."""
+    return code in _DOUBTS
+
+
 def is_doubtful(code: str, line: int, document: Dockerfile | None) -> bool:
     """Whether a remark at this line is a known false alarm."""
     doubt = _DOUBTS.get(code)
