@@ -68,7 +68,20 @@ WRITTEN_OUT: dict[str, tuple[tuple[str, str], ...]] = {
     "LDC004": (
         (
             "services:\n  a:\n    # why\n    image: x:1\n    command: torchrun t.py\n",
-            "services:\n  a:\n    # why\n    shm_size: 1gb\n    image: x:1\n    command: torchrun t.py\n",
+            "services:\n  a:\n    # why\n    image: x:1\n    command: torchrun t.py\n    shm_size: 1gb\n",
+        ),
+        (
+            "services:\n  a:\n    command: torchrun t.py # why\n  b:\n    image: x:1\n",
+            "services:\n  a:\n    command: torchrun t.py # why\n    shm_size: 1gb\n  b:\n    image: x:1\n",
+        ),
+        (
+            "services:\n  a:\n    command: torchrun t.py\n    volumes:\n      - a:/a\n    tty: true\n",
+            "services:\n  a:\n    command: torchrun t.py\n    volumes:\n      - a:/a\n    shm_size: 1gb\n"
+            "    tty: true\n",
+        ),
+        (
+            "services:\n  a:\n    command: torchrun t.py\n    configs: [{source: a}]",
+            "services:\n  a:\n    command: torchrun t.py\n    configs: [{source: a}]\n    shm_size: 1gb",
         ),
     ),
     "LDC005": (

@@ -37,6 +37,8 @@ class Value:
     items: tuple[Value, ...] = ()
     members: Mapping[str, Value] = field(default_factory=dict)
     end: int = 0
+    line_end: int = 0
+    """Where the line of `end` ends: before its end of line."""
 
     def get(self, *path: str) -> Value | None:
         found: Value | None = self
@@ -73,6 +75,11 @@ class _Marks:
 
     text: str
     aliased: frozenset[int]
+
+    def line_end(self, at: int) -> int:
+        end = self.text.find("\n", at)
+        end = len(self.text) if end < 0 else end
+        return end - self.text.startswith("\r", end - 1, end)
 
     def shared(self, node: Node) -> bool:
         return (
@@ -119,7 +126,8 @@ def _value(node: Node, seen: dict[int, Value], marks: _Marks, *, shared: bool = 
     else:
         assert isinstance(node, ScalarNode)
         made = Value(_scalar(node), *place, quoted=bool(node.style), shared=shared)
-    made = replace(made, end=node.end_mark.index)
+    end = node.end_mark.index
+    made = replace(made, end=end, line_end=marks.line_end(end))
     seen[id(node)] = made
     return made
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lading.inspect.lint import yaml_edit
 from lading.inspect.lint.dockerfile import split_words
 from lading.inspect.lint.model import Edit
 from lading.inspect.lint.rules.compose import environment, services
@@ -16,6 +17,11 @@ from lading.inspect.lint.yaml_file import Value
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)")
 _UNITS = {"us": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TRAIN = re.compile(r"(?:^|[^a-z])(?:train|trainer|training|finetune|fine-tune|pretrain)(?:[^a-z]|$)")
+_ORDER = (
+    "image", "build", "container_name", "depends_on", "volumes", "volumes_from", "configs", "secrets",
+    "environment", "env_file", "ports", "networks", "network_mode", "extra_hosts", "command", "entrypoint",
+    "working_dir", "restart", "healthcheck", "logging", "labels", "user", "isolation",
+)  # fmt: skip
 _LAUNCHERS = frozenset(
     {"torchrun", "torch.distributed.run", "torch.distributed.launch", "deepspeed", "accelerate"}
 )
@@ -168,21 +174,33 @@ def seconds(text: str | None) -> float | None:
 
 
 def add_key(service: Value, text: str) -> tuple[Edit, ...]:
-    """A key before the first one of a service; nothing where other places share the service."""
+    """A key in its usual place among those of a service; nothing where other places share the service."""
     if service.flow or service.shared or not service.keys:
         return ()
-    at = min(service.keys.values())
-    return (Edit(start=at, end=at, text=f"{text}\n" + " " * service.column),)
+    rank = _rank(text.partition(":")[0])
+    after = [at for key, at in service.keys.items() if _rank(key) > rank]
+    last = _last_scalar(service)
+    if after or last is None:
+        at = min(after) if after else max(service.keys.values())
+        return (Edit(start=at, end=at, text=f"{text}\n" + " " * service.column),)
+    return (Edit(start=last.line_end, end=last.line_end, text="\n" + " " * service.column + text),)
+
+
+def _rank(key: str) -> tuple[int, str]:
+    """Compose's keys in the order of dclint's `service-keys-order`; others after them, by name."""
+    return (_ORDER.index(key), "") if key in _ORDER else (len(_ORDER), key)
+
+
+def _last_scalar(value: Value) -> Value | None:
+    """What the mapping ends with; None where its end is not certain."""
+    while not value.flow and (value.keys or value.items):
+        key = max(value.keys, key=lambda name: value.keys[name]) if value.keys else ""
+        value = value.members[key] if value.keys else value.items[-1]
+    lines = isinstance(value.data, str) and "\n" in value.data
+    return None if value.shared or lines or not value.end or value.data is None else value
 
 
 def replace_scalar(value: Value, text: str) -> tuple[Edit, ...]:
-    """Another text in a scalar's place, with its quotes kept; nothing for one that others share or that is
-    written over several lines.
-    """
-    if value.shared or not isinstance(value.data, str) or "\n" in value.data:
-        return ()
-    quotes = 2 if value.quoted else 0
-    if value.end - value.start != len(value.data) + quotes:
-        return ()
-    side = quotes // 2
-    return (Edit(start=value.start + side, end=value.end - side, text=text),)
+    """Another text in a scalar's place; nothing where that is not one place on one line."""
+    edit = yaml_edit.replace_scalar(value, text)
+    return () if edit is None else (edit,)
