@@ -13,7 +13,6 @@ from lading.inspect.lint.yaml_file import Value
 _DATASET = re.compile(
     r"datasets?|imagenet|coco|cifar|train[-_]?data|training[-_]?data|raw[-_]?data", re.IGNORECASE
 )
-_PLAIN_DATA = re.compile(r"data", re.IGNORECASE)
 _WRITES = re.compile(
     r"down|prep|etl|ingest|label|annot|export|convert|build|make|augment|sync|fetch|cvat|dvc|minio"
 )
@@ -65,8 +64,8 @@ def _is_dataset(mount: Mount) -> bool:
         return False
     if any(_DATASET.fullmatch(part) for part in parts):
         return True
-    ends = (*_parts(mount.source)[-1:], *_parts(mount.target)[-1:])
-    return len(ends) == 2 and all(_PLAIN_DATA.fullmatch(part) for part in ends)
+    # `./data:/app/data` is the project's own folder, into which much is written
+    return _parts(mount.target) == ["data"] and _parts(mount.source)[-1:] == ["data"]
 
 
 def _is_written(said: str, target: str) -> bool:

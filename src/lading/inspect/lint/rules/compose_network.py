@@ -31,7 +31,8 @@ _OPEN_BY_DEFAULT = (
 _COMMANDS = {
     "jupyter": {"8888"}, "start-notebook.sh": {"8888"}, "start-notebook.py": {"8888"},
     "tensorboard": {"6006"},
-    "mlflow server": {"5000"}, "jupyter-lab": {"8888"}, "optuna-dashboard": {"8080"},
+    "notebook": {"8888"}, "jupyterlab": {"8888"}, "jupyter-lab": {"8888"},
+    "mlflow server": {"5000"}, "optuna-dashboard": {"8080"},
 }  # fmt: skip
 _RANKS = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 

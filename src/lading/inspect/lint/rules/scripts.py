@@ -39,10 +39,16 @@ class RunCommand:
 
 def run_commands(stage: Stage) -> Iterator[RunCommand]:
     """Every command of the stage's RUNs that the shell grammar understands wholly; heredoc scripts too."""
-    if any(True for _ in stage.all("SHELL")):
+    if not all(_is_posix(entry) for entry in stage.all("SHELL")):
         return  # another shell, another language: nothing is said about it
     for entry in stage.all("RUN"):
         yield from _commands(entry)
+
+
+def _is_posix(entry: Instruction) -> bool:
+    """Whether a SHELL reads commands as `sh` does: `/bin/bash -o pipefail -c`."""
+    words = entry.json_words or ()
+    return len(words) > 1 and words[0].rpartition("/")[2] in {"sh", "bash", "ash", "dash"} and words[-1] == "-c"
 
 
 def _commands(entry: Instruction) -> Iterator[RunCommand]:

@@ -65,7 +65,8 @@ def is_training(name: str, service: Value) -> bool:
     """
     found = program(service)
     if found is None:
-        started = service.get("command") is not None or service.get("entrypoint") is not None
+        decided = ("command", "entrypoint", "tty", "stdin_open")  # with a terminal it waits for a person
+        started = any(service.get(key) is not None for key in decided)
         return not started and _TRAIN.search(name.lower()) is not None
     if found.program in _LAUNCHERS:
         return found.program != "accelerate" or found.words[:1] == ("launch",)

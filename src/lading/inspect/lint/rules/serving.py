@@ -218,9 +218,9 @@ def buffered_output(document: Dockerfile) -> Iterator[Spot]:
     """
     found = start(document)
     stage = final_stage(document)
-    if found is None or not (
-        found.script or found.program in PYTHON_SERVERS | {"torchrun", "flask", "streamlit"}
-    ):
+    if found is None or found.program in {"pytest", "unittest"}:
+        return
+    if not found.script and found.program not in PYTHON_SERVERS | {"torchrun", "flask", "streamlit"}:
         return
     if base_name(document, stage)[0] not in NO_SETTINGS or "PYTHONUNBUFFERED" in document.text:
         return
