@@ -48,7 +48,9 @@ def run_commands(stage: Stage) -> Iterator[RunCommand]:
 def _is_posix(entry: Instruction) -> bool:
     """Whether a SHELL reads commands as `sh` does: `/bin/bash -o pipefail -c`."""
     words = entry.json_words or ()
-    return len(words) > 1 and words[0].rpartition("/")[2] in {"sh", "bash", "ash", "dash"} and words[-1] == "-c"
+    return (
+        len(words) > 1 and words[0].rpartition("/")[2] in {"sh", "bash", "ash", "dash"} and words[-1] == "-c"
+    )
 
 
 def _commands(entry: Instruction) -> Iterator[RunCommand]:
