@@ -98,6 +98,7 @@ def test_a_program_that_fails_is_an_error_with_its_words(tmp_path: Path) -> None
         run_hadolint(find_program(), [str(tmp_path / "absent")])
 
 
+@pytest.mark.slow
 def test_mends_bring_nothing_that_hadolint_did_not_say_before(tmp_path: Path) -> None:
     texts = {
         f"w{at}": path.read_bytes().decode() for at, path in enumerate(sorted(WRITTEN.glob("*/Dockerfile*")))

@@ -81,9 +81,9 @@ def _is_deleted(tag: str) -> bool:
     "docs.docker.com/build/building/best-practices: pin base image versions",
 )  # fmt: skip
 def unpinned_base(document: Dockerfile) -> Iterator[Spot]:
-    """A tag can be moved to other bytes; a digest cannot. Wanted for releases, and a burden for anything
-    else: the rule says nothing unless it is asked for, with `--severity LDD006=warning` or in
-    `[lint.severity]`.
+    """A tag can be moved to other bytes; a digest cannot. That is wanted for releases, and a burden for
+    anything else: the rule is off, but for files of a release (`Dockerfile.release`), or where it is asked
+    for with `--severity LDD006=warning` or in `[lint.severity]`.
 
     Bad:
 

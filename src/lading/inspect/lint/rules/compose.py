@@ -134,13 +134,16 @@ def default_credentials(document: Value) -> Iterator[Spot]:
             if _DEFAULTS.get(variable) == value.strip("'\""):
                 yield Spot(start=at, message=f"service {name} is reachable with the default {variable}")
         command = service.get("command")
-        words = command.data if command is not None else None
-        if command is not None and any(
-            word in _EMPTY_TOKEN for word in (words.split() if isinstance(words, str) else words or ())
-        ):
+        if command is not None and _EMPTY_TOKEN.intersection(_command_words(command)):
             yield Spot(
                 start=command.start, message=f"service {name} serves notebooks to everyone, without a token"
             )
+
+
+def _command_words(command: Value) -> list[str]:
+    if command.items:
+        return [item.data for item in command.items if isinstance(item.data, str)]
+    return command.data.split() if isinstance(command.data, str) else []
 
 
 def _reachable(service: Value) -> bool:

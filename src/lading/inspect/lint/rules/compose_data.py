@@ -81,6 +81,9 @@ def _read_only(mount: Mount) -> tuple[Edit, ...]:
     if value.shared:
         return ()
     if not mount.short:
+        written = value.get("read_only")
+        if written is not None:
+            return () if written.shared else (Edit(start=written.start, end=written.end, text="true"),)
         if value.flow or not value.keys:
             return ()
         at = min(value.keys.values())
@@ -169,7 +172,11 @@ def fragile_state(document: Value) -> Iterator[Spot]:
         found = program(service)
         stores = found.option("--backend-store-uri") if found is not None else ()
         replicas = service.text("deploy", "replicas") or service.text("scale") or "1"
-        if any(store.startswith("sqlite:") for store in stores) and replicas.isdigit() and int(replicas) > 1:
+        if (
+            any(store.startswith("sqlite:") for store in stores)
+            and replicas.isdecimal()
+            and int(replicas) > 1
+        ):
             yield Spot(
                 start=service.keys.get("command", service.start),
                 message=f"service {name} keeps its runs in SQLite and has {replicas} replicas: use a server",

@@ -18,6 +18,7 @@ from lading.inspect.lint.rules.services import (
     program,
     replace_scalar,
     services,
+    words,
 )
 from lading.inspect.lint.yaml_file import Value
 
@@ -92,8 +93,7 @@ def _hides_gpus(service: Value) -> bool:
         "NVIDIA_VISIBLE_DEVICES" in names
         or names.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}
         or service.get("env_file") is not None
-        or "cpu" in " ".join(str(word) for word in (service.data.get("command") or ())).lower()
-        or (isinstance(service.data.get("command"), str) and "cpu" in service.data["command"].lower())
+        or "cpu" in " ".join(words(service.get("command"))).lower()
     )
 
 
@@ -170,7 +170,7 @@ def too_many_threads(document: Value) -> Iterator[Spot]:
             continue
         most = max(1, math.floor(limit))
         for variable, count, at in environment(service):
-            if variable not in _THREADS or not count.isdigit() or int(count) <= math.ceil(limit):
+            if variable not in _THREADS or not count.isdecimal() or int(count) <= math.ceil(limit):
                 continue
             value = found.get(variable)
             item = next((item for item in found.items if item.start == at), None)

@@ -157,7 +157,7 @@ def short_grace(document: Value) -> Iterator[Spot]:
         drains = found.option(*_DRAINS.get(found.program, ())) if found is not None else ()
         written = service.get("stop_grace_period")
         grace = seconds(service.text("stop_grace_period")) if written is not None else _DEFAULT_GRACE_SECONDS
-        if not drains or not drains[-1].isdigit() or grace is None or service.get("extends") is not None:
+        if not drains or not drains[-1].isdecimal() or grace is None or service.get("extends") is not None:
             continue
         drain = int(drains[-1])
         if grace <= drain:
@@ -195,7 +195,7 @@ def wrong_restart(document: Value, around: Surroundings) -> Iterator[Spot]:
         restart = service.get("restart")
         if restart is not None:
             if (
-                restart.data in {"always", "unless-stopped"}
+                service.text("restart") in {"always", "unless-stopped"}
                 and is_training(name, service)
                 and not _loops(name, service)
             ):
@@ -261,7 +261,7 @@ def no_waiting(document: Value) -> Iterator[Spot]:
         found = service.get("depends_on")
         if found is None:
             continue
-        listed = [item.data for item in found.items]
+        listed = [item.data for item in found.items if isinstance(item.data, str)]
         hasty = [other for other in listed if other in waited]
         if hasty:
             yield Spot(

@@ -85,7 +85,7 @@ def _loopback(port: Port) -> tuple[Edit, ...]:
     if value.shared or not port.published:
         return ()
     if not port.short:
-        if port.address or value.flow or not value.keys:
+        if "host_ip" in value.members or value.flow or not value.keys:
             return ()
         at = min(value.keys.values())
         return (Edit(start=at, end=at, text="host_ip: 127.0.0.1\n" + " " * value.column),)
@@ -150,7 +150,7 @@ def _ranks(found: list[tuple[str, Value]]) -> Iterator[Spot]:
         ):
             continue
         rank, size = values.get("RANK", ""), values.get("WORLD_SIZE", "")
-        if not rank.isdigit() or not size.isdigit():
+        if not rank.isdecimal() or not size.isdecimal():
             continue
         at = variables["RANK"][1]
         if int(rank) >= int(size):

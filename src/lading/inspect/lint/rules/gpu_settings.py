@@ -118,7 +118,7 @@ def baked_threads(document: Dockerfile) -> Iterator[Spot]:
     """
     for name, (value, entry) in settings(document, final_stage(document)).items():
         count = value.value
-        if name in _THREADS and count.isdigit() and int(count) > 1:
+        if name in _THREADS and count.isdecimal() and int(count) > 1:
             yield Spot(
                 start=entry.offset(value.start) if value.text else entry.start,
                 message=f"{name}={count} holds on every machine: set it where the container starts",

@@ -111,14 +111,14 @@ def ports(service: Value) -> Iterator[Port]:
             text, _, protocol = item.data.partition("/")
             rest, _, target = text.rpartition(":")
             address, _, published = rest.rpartition(":")
-            if target.isdigit() and (not rest or published.isdigit()):
+            if target.isdecimal() and (not rest or published.isdecimal()):
                 yield Port(
                     value=item, address=address, published=published, target=target,
                     protocol=protocol or "tcp", short=True,
                 )  # fmt: skip
         elif item.members:
             published, target = item.text("published") or "", item.text("target") or ""
-            if target.isdigit() and (not published or published.isdigit()):
+            if target.isdecimal() and (not published or published.isdecimal()):
                 yield Port(
                     value=item, address=item.text("host_ip") or "", published=published, target=target,
                     protocol=item.text("protocol") or "tcp", short=False,
@@ -150,7 +150,7 @@ def mounts(service: Value) -> Iterator[Mount]:
         elif item.members and item.text("type") in {"bind", "volume"}:
             yield Mount(
                 value=item, source=item.text("source") or "", target=item.text("target") or "", options="",
-                is_read_only=item.data.get("read_only") not in {None, False}, short=False,
+                is_read_only="read_only" in item.members and item.data["read_only"] is not False, short=False,
             )  # fmt: skip
 
 

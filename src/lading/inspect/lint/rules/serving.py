@@ -133,7 +133,7 @@ def _gives_up_after(entry: Instruction) -> float | None:
         return None
     for flag in entry.flags:
         name, _, text = flag.text.removeprefix("--").partition("=")
-        if name == "retries" and text.isdigit():
+        if name == "retries" and text.isdecimal():
             values[name] = float(text)
         elif name in values:
             parts = _DURATION.findall(text)
@@ -149,7 +149,7 @@ def command_ports(found: Start) -> tuple[int, ...]:
     for value in found.option(*_PORTS.get(found.program, ())):
         for part in value.split(","):
             port = part.rpartition(":")[2]
-            if part.startswith(("unix:", "fd://")) or not port.isdigit():
+            if part.startswith(("unix:", "fd://")) or not port.isdecimal():
                 return ()
             ports.append(int(port))
     return tuple(ports)
@@ -187,7 +187,7 @@ def other_port(document: Dockerfile) -> Iterator[Spot]:
         return
     entry, word = words[0]
     edits: tuple[Edit, ...] = ()
-    if len(words) == 1 and len(ports) == 1 and word.text.isdigit():
+    if len(words) == 1 and len(ports) == 1 and word.text.isdecimal():
         at = entry.offset(word.start)
         edits = (Edit(start=at, end=at + len(word.text), text=str(ports[0])),)
     yield Spot(
