@@ -162,6 +162,8 @@ COMPOSE: Cases = {
                 "    image: x:1\n    profiles: [q]\n    ports: ['80:1']\n",
             ),
             two(tf("worker", 0), tf("worker", 1)),
+            "services:\n  app-cpu: {image: x:1, ports: ['80:1']}\n  app-gpu: {image: x:2, ports: ['80:1']}\n",
+            "services:\n  web: {image: x:1, ports: ['80:1']}\n  web-watch: {image: x:2, ports: ['80:1']}\n",
             one("    image: x:1\n    environment: [RANK=0, 'WORLD_SIZE=$N']\n"),
             one(rank("0", "1", "")),
         ),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lading.inspect.lint.engine import lint_files
+from lading.inspect.lint.fix import mended
 from lint.cases_folder import FOLDERS, Folder
 
 CATCH = [(rule, folder) for rule, (caught, _) in FOLDERS.items() for folder in caught]
@@ -34,3 +35,14 @@ def test_a_rule_catches_its_folders(rule: str, folder: Folder, tmp_path: Path) -
 @pytest.mark.parametrize(("rule", "folder"), LEAVE)
 def test_a_rule_leaves_other_folders_alone(rule: str, folder: Folder, tmp_path: Path) -> None:
     assert rule not in {finding.rule for finding in lint_files([laid_out(tmp_path, folder)], {}).findings}
+
+
+def test_a_path_of_odd_characters_is_ignored_by_its_own_line_alone(tmp_path: Path) -> None:
+    folder: Folder = {"Dockerfile": "FROM a:1\nCOPY . .\n", "[x]*.key/id_rsa": "x", "#/id_rsa": "y"}
+    path = laid_out(tmp_path, folder)
+    found = [finding for finding in lint_files([path], {}).findings if finding.rule == "LDD017"]
+    assert [bool(finding.edits) for finding in found] == [False, True], "a comment names no file"
+    (tmp_path / ".dockerignore").write_text(mended("", found, ".dockerignore"))
+    left = [finding.message for finding in lint_files([path], {}).findings if finding.rule == "LDD017"]
+    assert len(left) == 1
+    assert left[0].startswith("#/id_rsa")

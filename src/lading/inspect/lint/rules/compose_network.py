@@ -34,11 +34,28 @@ _COMMANDS = {
     "notebook": {"8888"}, "jupyterlab": {"8888"}, "jupyter-lab": {"8888"},
     "mlflow server": {"5000"}, "optuna-dashboard": {"8080"},
 }  # fmt: skip
+_VARIANTS = frozenset(
+    {
+        "cpu",
+        "gpu",
+        "cuda",
+        "rocm",
+        "dev",
+        "prod",
+        "production",
+        "local",
+        "test",
+        "debug",
+        "ci",
+        "build",
+        "arm",
+    }
+)
 _RANKS = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @rule(
-    "LDC008", "A tool without a password on every interface", Kind.COMPOSE, Severity.WARNING,
+    "LDC008", "A notebook, tracker, store or database on every interface", Kind.COMPOSE, Severity.WARNING,
     "docs.docker.com/engine/network: published ports pass the host's firewall", mends=True,
 )  # fmt: skip
 def open_port(document: Value) -> Iterator[Spot]:
@@ -131,12 +148,22 @@ def _same_ports(found: list[tuple[str, Value]]) -> Iterator[Spot]:
         for at, (name, port) in enumerate(both):
             for other, first in both[:at]:
                 addresses = {first.address or "0.0.0.0", port.address or "0.0.0.0"}
-                if other != name and (len(addresses) == 1 or "0.0.0.0" in addresses):
+                if (
+                    other != name
+                    and not _are_variants(other, name)
+                    and (len(addresses) == 1 or "0.0.0.0" in addresses)
+                ):
                     yield Spot(
                         start=port.value.start,
                         message=f"services {other} and {name} publish port {published}: one cannot start",
                     )
                     break
+
+
+def _are_variants(first: str, second: str) -> bool:
+    """Whether the names say that only one of the two is meant to be started: `app-cpu` and `app-gpu`."""
+    words = [set(re.split(r"[-_.]", name.lower())) for name in (first, second)]
+    return bool((words[0] | words[1]) & _VARIANTS) or words[0] < words[1] or words[1] < words[0]
 
 
 def _ranks(found: list[tuple[str, Value]]) -> Iterator[Spot]:

@@ -173,8 +173,8 @@ def library_path(document: Dockerfile) -> Iterator[Spot]:
 )  # fmt: skip
 def undeclared_gpu(document: Dockerfile) -> Iterator[Spot]:
     """CUDA's images set two variables by which the NVIDIA runtime knows which GPUs and which parts of the
-    driver a container wants. A plain base sets neither: with that runtime, the container sees no GPU, or the
-    driver without CUDA. Said where the image holds a wheel that is for GPUs alone.
+    driver a container wants. A plain base sets neither: with that runtime, the container sees no GPU, or
+    the driver without CUDA. Said where the image holds a wheel that is for GPUs alone.
 
     Bad:
 
@@ -187,8 +187,9 @@ def undeclared_gpu(document: Dockerfile) -> Iterator[Spot]:
         ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
         RUN pip install "jax[cuda12]"
 
-    The mend adds the line before CMD. `docker run --gpus` and the device plugin of Kubernetes still decide
-    which GPUs there are.
+    The mend adds the line before CMD. On a node of Kubernetes whose default runtime is NVIDIA's, a pod that
+    asks for no GPU then sees all of them, as it does with CUDA's own images: set NVIDIA_VISIBLE_DEVICES to
+    `void` there.
     """
     stage = final_stage(document)
     if base_name(document, stage)[0] not in PLAIN or "NVIDIA_" in document.text:

@@ -42,11 +42,14 @@ def _whole_copies(document: Dockerfile) -> list[Instruction]:
     ]
 
 
-def _ignore_more(context: Context, lines: list[str]) -> Edit:
+def _ignore_more(context: Context, paths: list[str]) -> tuple[Edit, ...]:
+    """Nothing for a path that no line can name plainly."""
+    if any(path != path.strip() or path.startswith(("#", "!")) or "\n" in path for path in paths):
+        return ()
     text = context.ignore_text or ""
     gap = "" if not text or text.endswith("\n") else "\n"
-    added = "".join(f"{line}\n" for line in lines)
-    return Edit(start=len(text), end=len(text), text=gap + added, beside=context.ignore_file)
+    added = "".join(re.sub(r"([*?\[\\])", r"\\\1", path) + "\n" for path in paths)
+    return (Edit(start=len(text), end=len(text), text=gap + added, beside=context.ignore_file),)
 
 
 @rule(
@@ -83,7 +86,7 @@ def copied_credentials(document: Dockerfile, around: Surroundings) -> Iterator[S
             start=entries[0].start,
             message=f"{suspicion.path} {suspicion.what} and goes into the image: "
             f"name it in {context.ignore_file}",
-            edits=(_ignore_more(context, [suspicion.path]),),
+            edits=_ignore_more(context, [suspicion.path]),
         )
 
 
@@ -139,5 +142,5 @@ def copied_leftovers(document: Dockerfile, around: Surroundings) -> Iterator[Spo
             message=f"{', '.join(there)} go into the image: name them in {context.ignore_file}"
             if len(there) > 1
             else f"{there[0]} goes into the image: name it in {context.ignore_file}",
-            edits=(_ignore_more(context, there),),
+            edits=_ignore_more(context, there),
         )
