@@ -29,10 +29,13 @@ class Listing:
 
 
 class Folder:
-    """A folder of the file system. `None` is one of which nothing is known."""
+    """A folder of the file system. `None` is one of which nothing is known. `known` are those that are looked
+    at already.
+    """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, known: dict[Path, Folder] | None = None) -> None:
         self.path = path
+        self._known = {} if known is None else known
 
     @cached_property
     def listing(self) -> Listing:
@@ -79,8 +82,10 @@ class Folder:
         """The folder that holds this one; None at the top of a repository or of the file system."""
         if self.path is None or self.has(".git"):
             return None
-        parent = self.path.absolute().parent
-        return Folder(parent) if parent != self.path.absolute() else None
+        own = self.path.absolute()
+        if own.parent == own:
+            return None
+        return self._known.setdefault(own.parent, Folder(own.parent, self._known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +103,6 @@ class Neighbourhood:
         self._folders: dict[Path, Folder] = {}
 
     def of(self, path: Path) -> Surroundings:
-        return Surroundings(name=path.name, folder=self._folder(path.parent))
-
-    def _folder(self, path: Path) -> Folder:
-        if path not in self._folders:
-            self._folders[path] = Folder(path)
-        return self._folders[path]
+        place = path.parent.absolute()
+        folder = self._folders.setdefault(place, Folder(place, self._folders))
+        return Surroundings(name=path.name, folder=folder)
