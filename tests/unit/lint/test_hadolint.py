@@ -27,6 +27,8 @@ ALARMS = {
                "FROM debian:12\nCOPY a.py .\n"),
     "DL3059": (SLIM + "RUN pip install --no-cache-dir torch==2.6.0\nRUN pip install --no-cache-dir a==1\n",
                "FROM debian:12\nRUN touch /a\nRUN touch /b\nRUN touch /c\n"),
+    "SC2102": (SLIM + "COPY . .\nRUN pip install --no-cache-dir -e .[test]\n",
+               "FROM debian:12\nRUN ls [test]\n"),
     "SC2215": ("FROM debian:12\nRUN --device=nvidia.com/gpu=all nvidia-smi\n",
                "FROM debian:12\nRUN touch \\\n  /a &&\\\n  -r /b\n"),
 }  # fmt: skip

@@ -19,6 +19,7 @@ _WITH_FOLDER = re.compile(
 _INSTALLERS = frozenset(
     {"pip", "pip3", "uv", "conda", "mamba", "micromamba", "poetry", "python", "python3", "apt-get"}
 )
+_EXTRA = re.compile(r"[\w./-]+\[[\w,.-]+\](?:[=<>~!]=?.*)?")
 Doubt = Callable[[Dockerfile, Stage, Instruction], bool]
 
 
@@ -88,12 +89,11 @@ def _installs_apart(document: Dockerfile, stage: Stage, entry: Instruction) -> b
 
 
 def _is_extra(document: Dockerfile, stage: Stage, entry: Instruction) -> bool:
-    """SC2102 reads `jax[cuda12]` as a range of characters."""
+    """SC2102 reads `jax[cuda12]` and `.[test]` as ranges of characters."""
     runs = [run for run in run_commands(stage) if run.instruction is entry]
-    words = [word for run in runs for word in run.values if "[" in word]
-    named = {f"{install.name}" for run in runs for install in pip_installs(run) if install.extras}
+    words = [(run, word) for run in runs for word in run.values if "[" in word]
     return bool(words) and all(
-        re.sub(r"[-_.]+", "-", word.strip("'\"").partition("[")[0]).lower() in named for word in words
+        pip_arguments(run.values) is not None and _EXTRA.fullmatch(word) for run, word in words
     )
 
 
