@@ -46,3 +46,37 @@ def test_a_path_of_odd_characters_is_ignored_by_its_own_line_alone(tmp_path: Pat
     left = [finding.message for finding in lint_files([path], {}).findings if finding.rule == "LDD017"]
     assert len(left) == 1
     assert left[0].startswith("#/id_rsa")
+
+
+MIX = "FROM python:3.12-slim\nWORKDIR /app\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            MIX + '# all of it\nCOPY . .\n\nRUN pip install \\\n  -r requirements.txt\nCMD ["a"]\n',
+            MIX + "# all of it\nCOPY requirements.txt ./\nRUN pip install \\\n  -r requirements.txt\n\n"
+            'COPY . .\nCMD ["a"]\n',
+        ),
+        (
+            MIX + "COPY --chown=1:1 ./ /app/\nRUN pip install -r /app/requirements.txt",
+            MIX + "COPY --chown=1:1 requirements.txt /app/\nRUN pip install -r /app/requirements.txt\n"
+            "COPY --chown=1:1 ./ /app/",
+        ),
+        (MIX + "COPY . .\n# why\nRUN pip install -r requirements.txt\n", ""),
+        (MIX + "COPY . .\nRUN pip install -r requirements.txt && python setup.py\n", ""),
+        (MIX + "COPY . .\nRUN pip install -r local.txt\n", ""),
+        (MIX + "COPY . .\nRUN pip install -r ignored.txt\n", ""),
+        (MIX + "COPY . /src\nRUN pip install -r requirements.txt\n", ""),
+    ],
+)
+def test_an_installation_is_put_before_the_whole(before: str, after: str, tmp_path: Path) -> None:
+    folder: Folder = {"Dockerfile": before, "requirements.txt": "a==1\n", "local.txt": "-e .\n"}
+    path = laid_out(tmp_path, {**folder, "ignored.txt": "a==1\n", ".dockerignore": "ignored.txt\n"})
+    found = [finding for finding in lint_files([path], {}).findings if finding.rule == "LDD010"]
+    assert found
+    assert mended(before, found) == (after or before)
+    if after:
+        path.write_text(after)
+        assert "LDD010" not in {finding.rule for finding in lint_files([path], {}).findings}

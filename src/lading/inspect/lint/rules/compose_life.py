@@ -59,8 +59,8 @@ _DEFAULT_GRACE_SECONDS = 10.0
 
 @rule(
     "LDC011", "The health check calls a program that is not there", Kind.COMPOSE, Severity.WARNING,
-    "the images' own file lists; docs.docker.com/reference/compose-file/services: "
-    "healthcheck", looks_around=True,
+    "the images' own file lists; docs.docker.com/reference/compose-file/services: healthcheck",
+    looks_around=True,
 )  # fmt: skip
 def missing_checker(document: Value, around: Surroundings) -> Iterator[Spot]:
     """The check fails for ever, and what waits for `service_healthy` never starts. Said of images that are

@@ -14,7 +14,6 @@ from lading.inspect.lint.rules.scripts import (
     has_option,
     image_name,
     is_python,
-    pip_arguments,
     pip_installs,
     run_commands,
     start_words,
@@ -129,60 +128,6 @@ def single_ampersand(document: Dockerfile) -> Iterator[Spot]:
                 message=f"`&` runs {name} in the background and ignores its failure: write `&&`",
                 edits=(Edit(start=place, end=place + 1, text="&&"),),
             )
-
-
-@rule(
-    "LDD010", "The whole project is copied before its dependencies are installed", Kind.DOCKERFILE,
-    Severity.WARNING, "docs.docker.com/build/cache/optimize: order your layers",
-)  # fmt: skip
-def copy_before_install(document: Dockerfile) -> Iterator[Spot]:
-    """Each edit of any file then installs all of them again: minutes and gigabytes where torch is among them.
-
-    Bad:
-
-        COPY . .
-        RUN pip install -r requirements.txt
-
-    Good:
-
-        COPY requirements.txt .
-        RUN pip install -r requirements.txt
-        COPY . .
-    """
-    for stage in document.stages:
-        whole = None
-        installs = [run for run in run_commands(stage) if pip_arguments(run.values) is not None]
-        for entry in stage.instructions:
-            if entry.keyword in {"COPY", "ADD"}:
-                sources = [word.value for word in entry.words[:-1]]
-                remote = any(flag.text.startswith("--from") for flag in entry.flags)
-                if not remote and any(source in {".", "./"} for source in sources):
-                    whole = whole or entry
-                elif whole is None and any(
-                    re.search(r"require|\.txt$|lock|pyproject", source) for source in sources
-                ):
-                    break
-            for run in installs:
-                if whole is not None and run.instruction is entry and _only_file(run.values):
-                    yield Spot(
-                        start=whole.start,
-                        message="every edit of the project installs all dependencies again: "
-                        "copy the requirements "
-                        "file first, install, then copy the rest",
-                    )
-                    whole = None
-                    break
-            if entry.keyword == "RUN" and any(run.instruction is entry for run in installs) and whole is None:
-                break
-
-
-def _only_file(values: tuple[str, ...]) -> bool:
-    """`pip install -r requirements.txt` and nothing of the project itself."""
-    begin = pip_arguments(values) or 0
-    words = values[begin:]
-    return ("-r" in words or "--requirement" in words) and not any(
-        word in {".", "-e", "--editable"} or word.startswith((".[", "./")) for word in words
-    )
 
 
 @rule(

@@ -157,8 +157,8 @@ def command_ports(found: Start) -> tuple[int, ...]:
 
 @rule(
     "LDD022", "EXPOSE names another port than the command", Kind.DOCKERFILE, Severity.WARNING,
-    "docs.docker.com/reference/dockerfile: EXPOSE documents the ports that the container listens "
-    "on", mends=True,
+    "docs.docker.com/reference/dockerfile: EXPOSE documents the ports that the container listens on",
+    mends=True,
 )  # fmt: skip
 def other_port(document: Dockerfile) -> Iterator[Spot]:
     """`docker run -P`, compose and people map the port that EXPOSE names, and reach nothing.
