@@ -67,3 +67,9 @@ def pytest_make_collect_report(
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     for prefix, reason in allowed_skips(ALLOWED_SKIPS.read_text("utf-8")):
         terminalreporter.write_line(f"may be skipped: {prefix}: {reason}")
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes by their length: what they hold may differ each time (gzip notes the hour), and two processes that
+    share the tests must give each the same name."""
+    return f"{argname}-of-{len(val)}" if isinstance(val, bytes) and len(val) > 16 else None
