@@ -70,6 +70,5 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Bytes by their length: what they hold may differ each time (gzip notes the hour), and two processes that
-    share the tests must give each the same name."""
+    """Bytes by their length: gzip notes the hour, and processes that share the tests must name them alike."""
     return f"{argname}-of-{len(val)}" if isinstance(val, bytes) and len(val) > 16 else None
