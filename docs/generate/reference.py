@@ -23,8 +23,8 @@ from lading.cli.commands import COMMANDS, GLOBAL_OPTIONS, Command
 from lading.cli.main import EXIT_NO_READER, add_global_arguments
 from lading.cli.parser import Parser
 from lading.image.wheel.rules import RULES, WAIVABLE
-from lading.project.keys import PLATFORMS, PYTHONS, SUITES
 from lading.project.schema import json_schema
+from lading.project.values import PLATFORMS, PYTHONS, SUITES
 
 FOLDER = Path(__file__).parents[1] / "reference"
 _MADE = "<!-- Made by docs/generate/reference.py from the code: run `make docs`, never edit. -->\n"

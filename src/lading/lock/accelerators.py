@@ -15,7 +15,7 @@ from lading.lock.frameworks import check_torch_family, without_cuda
 from lading.lock.pylock import FoundWheel
 from lading.lock.target import TargetEnvironment
 from lading.project.accelerators import cuda_release, wants_gpu
-from lading.project.keys import PYTHONS
+from lading.project.values import PYTHONS
 
 _NVIDIA_PURE = frozenset({"nvidia-ml-py", "nvidia-modelopt"})
 """Names that begin like CUDA libraries and are not."""

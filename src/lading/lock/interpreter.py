@@ -18,8 +18,8 @@ from lading.fetch.transport import HttpStatus
 from lading.lock.model import LockedBase, LockedInterpreter, LockedPackage
 from lading.lock.uv import Uv
 from lading.oci.platform import Platform
-from lading.project.keys import SUITES
 from lading.project.model import ImageSettings
+from lading.project.values import SUITES
 
 if TYPE_CHECKING:
     from lading.fetch.http import Fetcher

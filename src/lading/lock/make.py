@@ -52,8 +52,8 @@ from lading.lock.wheels import ResolvedWheels, WheelRequest, resolve_wheels
 from lading.oci.platform import Platform
 from lading.project.accelerators import wants_gpu
 from lading.project.interpreters import DEFAULT_PYTHON
-from lading.project.keys import SUITES
 from lading.project.model import CodeKind, Project
+from lading.project.values import SUITES
 from lading.store import Store
 
 __all__ = ["Upgrade", "add_layers", "check_lock", "inputs_digest", "make_lock"]

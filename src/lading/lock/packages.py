@@ -16,8 +16,8 @@ from lading.lock.debian.base import base_packages, interpreter_packages
 from lading.lock.debian.resolve import DebianResolution, Suites
 from lading.lock.model import LockedPackage, LockedSuite
 from lading.project.config import find_package
-from lading.project.keys import SUITES
 from lading.project.model import Project
+from lading.project.values import SUITES
 
 _ROLES = ("base", "interpreter", "apt")
 

@@ -16,8 +16,8 @@ from lading.lock.model import LockedBase, LockedInterpreter, LockedPackage
 from lading.lock.packages import resolve_debian, resolve_on_base
 from lading.oci.platform import Platform
 from lading.project.config import find_package
-from lading.project.keys import SUITES
 from lading.project.model import ImageSettings, Project
+from lading.project.values import SUITES
 
 COMPILERS = ("g++", "gcc", "gfortran", "libc6-dev", "make", "patch")
 _SHELL = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "gzip", "mawk", "sed", "tar")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from lading.project.keys import PYTHONS, SUITES
 from lading.project.report import Report
+from lading.project.values import PYTHONS, SUITES
 
 DEFAULT_PYTHON = "3.13"
 DEFAULT_SUITE = "trixie"

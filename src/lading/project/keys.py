@@ -5,12 +5,10 @@ A key that is not here is an error to the user; a key that is here is used by la
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lading.errors import ProjectError
 from lading.project import accelerators
 from lading.project.destinations import check_destination
 from lading.project.kinds import (
@@ -32,20 +30,24 @@ from lading.project.kinds import (
     type_name,
 )
 from lading.project.places import KeyPath
-
-SUITES = {"bookworm": "3.11", "trixie": "3.13"}
-"""Debian suites that can be a base, and the Python each brings."""
-PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-ACCELERATORS = ("cpu", "cuda", "cu118", "cu126", "cu128", "cu130")
-"""Offered by editors and for typing mistakes; any other CUDA release may be written too."""
-PLATFORMS = ("linux/amd64", "linux/arm64")
-INTERPRETERS = ("auto", "debian", "standalone", "base")
-TARGETS = ("train", "serve", "dev")
-
-VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-DISTRIBUTION = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-_DISTRIBUTION_WITH_EXTRAS = rf"{DISTRIBUTION}(?:\[{DISTRIBUTION}(?:, *{DISTRIBUTION})*\])?"
+from lading.project.values import (
+    ACCELERATORS,
+    DISTRIBUTION,
+    DISTRIBUTION_WITH_EXTRAS,
+    IMAGE_NAME,
+    INTERPRETERS,
+    NAME,
+    PLATFORMS,
+    PYTHONS,
+    VARIABLE,
+    check_accelerator,
+    check_base,
+    check_conda,
+    check_gate,
+    check_port,
+    check_python,
+    check_repository,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,126 +56,6 @@ class Key:
 
     kind: Kind
     meaning: str
-
-
-def _check_python(value: object, path: KeyPath, report: Reporter) -> str | None:
-    if isinstance(value, float):
-        report(
-            path, "must be a string, not a float (3.10 would read as 3.1)", f'write it in quotes: "{value}"'
-        )
-        return None
-    if not isinstance(value, str):
-        report(path, f"must be a string, not {type_name(value)}", f'write it in quotes: "{PYTHONS[-2]}"')
-        return None
-    if value in PYTHONS:
-        return value
-    minor = ".".join(value.split(".")[:2])
-    if minor in PYTHONS:
-        report(
-            path, f"{value!r} is more than a minor version; the lock pins the exact one", f'write "{minor}"'
-        )
-    else:
-        report(path, f"Python {value!r} is not supported", f"one of {', '.join(PYTHONS)}")
-    return None
-
-
-def _check_base(value: object, path: KeyPath, report: Reporter) -> str | None:
-    checked: str | None = _IMAGE_NAME.check(value, path, report)
-    if checked is None:
-        return None
-    if checked == "debian" or (checked.startswith("debian:") and checked[7:] not in SUITES):
-        report(path, f"{checked!r} names no Debian suite lading knows", _suite_hint(checked[7:]))
-        return None
-    if not checked.startswith("debian:"):
-        return _check_reference(checked, path, report)
-    return checked
-
-
-def _check_reference(text: str, path: KeyPath, report: Reporter) -> str | None:
-    from lading.oci.reference import Reference
-
-    try:
-        reference = Reference.parse(text)
-        _ = reference.version
-    except ValueError as error:
-        report(path, f"{text!r} is no image: {error}", _suite_hint(text))
-        return None
-    return reference.qualified
-
-
-def _check_accelerator(value: object, path: KeyPath, report: Reporter) -> str | None:
-    if isinstance(value, str) and accelerators.is_accelerator(value):
-        return value
-    checked: str | None = _ACCELERATOR.check(value, path, report)
-    return checked
-
-
-def _check_conda(value: object, path: KeyPath, report: Reporter) -> dict[str, str | bool] | None:
-    if not isinstance(value, dict):
-        report(path, f"must be a table, not {type_name(value)}", "write [image.conda]")
-        return None
-    checked: dict[str, str | bool] = {}
-    for name, meaning in value.items():
-        if meaning is False:
-            checked[name] = False
-        elif isinstance(meaning, str) and re.fullmatch(_DISTRIBUTION_WITH_EXTRAS, meaning):
-            checked[name] = meaning
-        else:
-            hint = f'{name} = "its-name-there", or {name} = false to leave it out'
-            report((*path, name), "must be a name on the Python index, or false", hint)
-    return checked
-
-
-def _check_repository(value: object, path: KeyPath, report: Reporter) -> str | None:
-    checked: str | None = _TEXT.check(value, path, report)
-    if checked is None:
-        return None
-    from lading.oci.reference import Reference
-
-    try:
-        reference = Reference.parse(checked)
-    except ValueError as error:
-        report(path, f"{checked!r} is no repository: {error}", 'write it as "registry.example/team/digits"')
-        return None
-    if reference.tag is not None or reference.digest is not None:
-        report(path, f"{checked!r} names an image, not its repository", f'write "{reference.name}"')
-        return None
-    return reference.name
-
-
-def _suite_hint(word: str) -> str:
-    from lading.project.report import nearest
-
-    known = ", ".join(f'"debian:{suite}" (Python {python})' for suite, python in SUITES.items())
-    close = nearest(word, SUITES)
-    return f'did you mean "debian:{close}"?' if close else f"one of {known}"
-
-
-def _check_gate(value: object, path: KeyPath, report: Reporter) -> str | None:
-    """A gate's syntax is known before training; what its metrics come to only after."""
-    checked: str | None = _TEXT.check(value, path, report)
-    if checked is None:
-        return None
-    from lading.project.expression import parse  # few projects have a gate
-
-    try:
-        parse(checked)
-    except ProjectError as error:
-        report(path, error.message, *error.hints[:1])
-        return None
-    return checked
-
-
-def _check_port(value: object, path: KeyPath, report: Reporter) -> str | None:
-    number, slash, protocol = str(value).partition("/")
-    known = not isinstance(value, bool) and isinstance(value, (int, str)) and protocol in ("", "tcp", "udp")
-    if not known or bool(slash) != bool(protocol) or not re.fullmatch(r"[0-9]{1,5}", number):
-        report(path, f"{value!r} is no port", 'as in 8000, or "8125/udp"')
-        return None
-    if not 1 <= int(number) <= 65_535:
-        report(path, f"{number} is not between 1 and 65535")
-        return None
-    return f"{int(number)}/{protocol or 'tcp'}"
 
 
 def _check_healthcheck(value: object, path: KeyPath, report: Reporter) -> dict[str, Any] | None:
@@ -216,13 +98,8 @@ def check_table(
     return checked
 
 
-_IMAGE_NAME = text(
-    r"[a-z0-9][a-zA-Z0-9._:/-]*(?:@sha256:[0-9a-f]{64})?",
-    'an image name such as "debian:trixie" or "host/name:tag"',
-)
 _GPU_COUNT = integer(1, 4096)
 _TEXT = text()
-_ACCELERATOR = choice(*ACCELERATORS)
 _INTERPRETER = choice(*INTERPRETERS)
 _ACCELERATOR_SCHEMA = {
     "anyOf": [{"enum": list(ACCELERATORS)}, {"type": "string", "pattern": f"^(?:{accelerators.PATTERN})$"}]
@@ -258,7 +135,7 @@ def _tables(keys: Mapping[str, Key], required: tuple[str, ...], name: str) -> Ki
 
 
 _PORT = Kind(
-    _check_port,
+    check_port,
     {
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": 65_535},
@@ -337,13 +214,13 @@ TARGET_KEYS: Mapping[str, Key] = {
     "max_growth": Key(SIZE, 'A build fails that is so much larger than the last one: "50MB".'),
 }
 SHARED_KEYS: Mapping[str, Key] = {
-    "python": Key(Kind(_check_python, {"enum": list(PYTHONS)}), "Minor version of Python, in quotes."),
+    "python": Key(Kind(check_python, {"enum": list(PYTHONS)}), "Minor version of Python, in quotes."),
     "base": Key(
-        Kind(_check_base, dict(_IMAGE_NAME.schema)),
+        Kind(check_base, dict(IMAGE_NAME.schema)),
         "What is built on: debian:bookworm, debian:trixie, or a registry's image with its tag or digest.",
     ),
     "accelerator": Key(
-        list_of(Kind(_check_accelerator, _ACCELERATOR_SCHEMA), or_one=True),
+        list_of(Kind(check_accelerator, _ACCELERATOR_SCHEMA), or_one=True),
         "cpu, cuda or one CUDA release such as cu126. All are locked; one is chosen at build or run.",
     ),
     "platform": Key(list_of(choice(*PLATFORMS), or_one=True), "Platforms that are locked."),
@@ -352,7 +229,7 @@ SHARED_KEYS: Mapping[str, Key] = {
         "The file of the project that lists what is installed, where it is not the one that is detected.",
     ),
     "layers_from": Key(
-        list_of(Kind(_check_repository, {"type": "string", "pattern": "^[^@]+$"}), or_one=True),
+        list_of(Kind(check_repository, {"type": "string", "pattern": "^[^@]+$"}), or_one=True),
         "Repositories of registries that layers in the lock are taken from, by digest, before they are made.",
     ),
     "interpreter": Key(
@@ -361,13 +238,13 @@ SHARED_KEYS: Mapping[str, Key] = {
     ),
     "conda": Key(
         Kind(
-            _check_conda,
+            check_conda,
             {
                 "type": "object",
                 "additionalProperties": {
                     "anyOf": [
                         {"const": False},
-                        {"type": "string", "pattern": f"^(?:{_DISTRIBUTION_WITH_EXTRAS})$"},
+                        {"type": "string", "pattern": f"^(?:{DISTRIBUTION_WITH_EXTRAS})$"},
                     ]
                 },
             },
@@ -418,7 +295,7 @@ TASK_KEYS: Mapping[str, Key] = {
         "Names of environment variables passed at run time; never hashed, stored or logged.",
     ),
     "gate": Key(
-        Kind(_check_gate, dict(_TEXT.schema)), 'What must hold before a model is promoted: "accuracy > 0.95".'
+        Kind(check_gate, dict(_TEXT.schema)), 'What must hold before a model is promoted: "accuracy > 0.95".'
     ),
     "network": Key(BOOLEAN, "Whether it may reach the network. Default false."),
     **LIMIT_KEYS,
@@ -448,7 +325,7 @@ LINT_KEYS: Mapping[str, Key] = {
 }
 SCAN_KEYS: Mapping[str, Key] = {
     "gate": Key(
-        Kind(_check_gate, dict(_TEXT.schema)),
+        Kind(check_gate, dict(_TEXT.schema)),
         'What must hold of an image: "secrets == 0 and fixable.critical + fixable.high == 0".',
     ),
     "vulnerabilities": Key(

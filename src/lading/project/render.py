@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lading.project.keys import NAME
 from lading.project.limits import Limits
 from lading.project.model import (
     Finding,
@@ -23,6 +22,7 @@ from lading.project.model import (
 )
 from lading.project.quantity import format_duration, format_size
 from lading.project.settle import default_target
+from lading.project.values import NAME
 
 _HEADER = "# What differs from what lading detects; `lading plan` shows everything and why."
 _IMAGE_DEFAULTS = ImageSettings(python="", base="")

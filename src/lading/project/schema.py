@@ -17,7 +17,6 @@ from lading.project.keys import (
     GPU_KEYS,
     HEALTH_KEYS,
     LINT_KEYS,
-    NAME,
     SCAN_ALLOW_KEYS,
     SCAN_KEYS,
     SECRET_KEYS,
@@ -28,6 +27,7 @@ from lading.project.keys import (
     TASK_KEYS,
     Key,
 )
+from lading.project.values import NAME
 
 
 def _object(keys: Mapping[str, Key], *, required: tuple[str, ...] = ()) -> dict[str, Any]:

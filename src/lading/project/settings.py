@@ -16,14 +16,11 @@ from lading.project.additions import check_additions
 from lading.project.keys import (
     BUILD_KEYS,
     DATA_KEYS,
-    DISTRIBUTION,
     LINT_KEYS,
-    NAME,
     SECRET_KEYS,
     SERVE_KEYS,
     SHARED_KEYS,
     TARGET_KEYS,
-    TARGETS,
     TASK_KEYS,
     check_table,
 )
@@ -33,6 +30,7 @@ from lading.project.places import KeyPath
 from lading.project.report import ConfigReport, did_you_mean, nearest
 from lading.project.scan_settings import ScanSettings, read_scan
 from lading.project.tokens import has_userinfo
+from lading.project.values import DISTRIBUTION, NAME, TARGETS
 
 RESERVED = ("image", "serve", "data", "name")
 _NO_RUNS: Mapping[str, str] = {}

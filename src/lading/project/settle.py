@@ -11,7 +11,6 @@ from typing import Any
 
 from lading.project.additions import additions
 from lading.project.interpreters import PythonChoice
-from lading.project.keys import TARGETS
 from lading.project.limits import Limits
 from lading.project.model import (
     CondaEnvironment,
@@ -23,6 +22,7 @@ from lading.project.model import (
     SourceBuild,
     Task,
 )
+from lading.project.values import TARGETS
 
 SERVING_RUNTIME = ("onnxruntime",)
 """What a serve image holds when nothing else is written: models are served from ONNX."""

@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 
 from lading.image.tag import image_name, image_tag
 from lading.oci.reference import Reference
-from lading.project.keys import NAME
 from lading.project.load import load_project
+from lading.project.values import NAME
 
 
 @given(st.from_regex(re.compile(NAME, re.ASCII), fullmatch=True))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
 from lading.project.interpreters import allows
-from lading.project.keys import PYTHONS
+from lading.project.values import PYTHONS
 
 from .folders import load_folder
 

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from lading.project import schema
-from lading.project.keys import PYTHONS, SERVE_KEYS, TASK_KEYS
+from lading.project.keys import SERVE_KEYS, TASK_KEYS
+from lading.project.values import PYTHONS
 
 
 def test_the_schema_file_is_what_the_table_of_keys_gives() -> None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from lading.oci.reference import Reference
-from lading.project.keys import PYTHONS, SUITES
+from lading.project.values import PYTHONS, SUITES
 
 _UBUNTU_PYTHON = {
     "20.04": "3.8", "focal": "3.8", "22.04": "3.10", "jammy": "3.10", "24.04": "3.12", "noble": "3.12",

@@ -9,7 +9,7 @@ packages is written all the same, because scanners look for it.
 from __future__ import annotations
 
 from lading.errors import ProjectError
-from lading.project.keys import SUITES
+from lading.project.values import SUITES
 
 _SUITES = {python: suite for suite, python in SUITES.items()}
 
