@@ -6,7 +6,6 @@ serve share versions; then each target's part is found by resolving it again wit
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,13 +17,13 @@ from lading.fetch.address import display_url
 from lading.lock.accelerators import check_accelerator, cpu_builds, cuda_wheels, unfitting_cpu_builds
 from lading.lock.base.held import over_held, without_held, write_placeholders
 from lading.lock.base.image import FoundBase
+from lading.lock.compilation import Compilation
 from lading.lock.indexes import find_links, uv_environment
 from lading.lock.links import listed_filenames
 from lading.lock.model import LockedWheel
 from lading.lock.pylock import BuildPackage, FoundWheel, read_pylock, select_wheels
 from lading.lock.requirements import (
     TargetRequirements,
-    allowed_hashes,
     compile_arguments,
     group_arguments,
 )
@@ -32,7 +31,7 @@ from lading.lock.sizes import find_sizes
 from lading.lock.target import TargetEnvironment
 from lading.lock.torch_index import torch_index
 from lading.lock.torch_route import routed, write_route
-from lading.lock.uv import NoWheel, Uv
+from lading.lock.uv import Uv
 from lading.project.model import Project, RequirementKind
 
 if TYPE_CHECKING:
@@ -111,6 +110,7 @@ def resolve_wheels(
             uv=uv,
             scratch=Path(scratch),
             fetcher=fetcher,
+            compilation=Compilation(request=request, uv=uv, scratch=Path(scratch), builds=builds),
             torch_index=torch_index(environment, request.accelerator),
             builds=builds,
         )
@@ -148,6 +148,7 @@ class _Resolution:
     uv: Uv
     scratch: Path
     fetcher: Fetcher
+    compilation: Compilation
     torch_index: str | None = None
     """Where PyTorch's builds of the accelerator come from, when the user named a place."""
     routed: frozenset[str] = frozenset()
@@ -175,7 +176,7 @@ class _Resolution:
         for target, requirements in self.request.requirements.items():
             own = self._arguments(requirements, f"{target}.in")
             if own not in names:
-                names[own] = self._names(own, pins)
+                names[own] = self.compilation.names(own, pins)
             targets[target] = names[own]
         return found, targets, warnings
 
@@ -193,19 +194,19 @@ class _Resolution:
         Which packages those are shows only in the resolution itself, and a build may bring others.
         """
         if self.torch_index is None:
-            return self._compile(arguments, {})
+            return self.compilation.wheels(arguments, {})
         direct = self.request.project.requirements.names
         try:
-            found = self._compile(arguments, {})
+            found = self.compilation.wheels(arguments, {})
         except ResolutionFailed:
             # A version such as 2.9.1+cu126 is on no other index.
             self.routed = routed(direct, self.torch_index, self.fetcher)
             if not self.routed:
                 raise
-            found = self._compile((*arguments, self._route()), {})
+            found = self.compilation.wheels((*arguments, self._route()), {})
         while more := routed({wheel.name for wheel in found} - self.routed, self.torch_index, self.fetcher):
             self.routed |= more
-            found = self._compile((*arguments, self._route()), {})
+            found = self.compilation.wheels((*arguments, self._route()), {})
         return found
 
     def _route(self) -> str:
@@ -234,7 +235,7 @@ class _Resolution:
             return found, unfitting_cpu_builds(filenames, names, target)
         said = ", ".join(f"{name} {version}" for name, version in builds.items())
         try:
-            chosen = self._compile(arguments, builds)
+            chosen = self.compilation.wheels(arguments, builds)
         except ResolutionFailed:
             return found, (f"{said} is in a wheel folder, and the other requirements do not allow it",)
         self.notes[f"{said} was taken from a wheel folder: the accelerator is cpu"] = None
@@ -256,9 +257,9 @@ class _Resolution:
         for target, requirements in self.request.requirements.items():
             if requirements.only is not None:
                 arguments = self._arguments(requirements, f"{target}.in")
-                own = self._compile(arguments, pins)
+                own = self.compilation.wheels(arguments, pins)
                 while self.builds is not None and self.builds.build_chosen(own):
-                    own = self._compile(arguments, pins)
+                    own = self.compilation.wheels(arguments, pins)
                 _merge(held, own, target)
                 targets[target] = tuple(wheel.name for wheel in own)
         return tuple(held[name] for name in sorted(held)), targets, ()
@@ -306,106 +307,12 @@ class _Resolution:
             compile_arguments(self.request.project, groups, self.scratch, self._lines) if project_too else ()
         )
         only = sorted({text for one in wanted for text in one.only or ()})
-        return (*arguments, *(self._written("all.in", only) if only else ()))
+        return (*arguments, *(self.compilation.written("all.in", only) if only else ()))
 
     def _arguments(self, requirements: TargetRequirements, filename: str) -> tuple[str, ...]:
         if requirements.only is None:
             return compile_arguments(self.request.project, requirements.groups, self.scratch, self._lines)
-        return self._written(filename, requirements.only) if requirements.only else ()
-
-    def _written(self, filename: str, lines: Iterable[str]) -> tuple[str, ...]:
-        path = self.scratch / filename
-        path.write_text("".join(f"{line}\n" for line in lines))
-        return (str(path),)
-
-    def _compile(self, arguments: tuple[str, ...], pins: Mapping[str, str]) -> tuple[FoundWheel, ...]:
-        """What uv chooses; of what has no wheel it may choose among stand-ins for the source archives."""
-        while arguments:
-            try:
-                return self._compile_once(arguments, pins)
-            except NoWheel as error:
-                if self.builds is None or not self.builds.offer(error.distribution, self.uv):
-                    raise
-        return ()
-
-    def _compile_once(self, arguments: tuple[str, ...], pins: Mapping[str, str]) -> tuple[FoundWheel, ...]:
-        project = self.request.project
-        place = project.requirements.path.name if project.requirements.path else "requirements"
-        output = self.scratch / "pylock.toml"
-        output.unlink(missing_ok=True)
-        if preferred := {**self.request.kept, **pins}:
-            output.write_text(_preferences(preferred))
-        self._uv_compile((*arguments, "--format", "pylock.toml", "--output-file", str(output)), pins, place)
-        pylock = read_pylock(output.read_text(), place)
-        return select_wheels(pylock, self.request.target, hashes=allowed_hashes(project), place=place)
-
-    def _names(self, arguments: tuple[str, ...], pins: Mapping[str, str]) -> tuple[str, ...]:
-        place = Path(arguments[0]).name
-        flags = ("--format", "requirements.txt", "--no-annotate", "--no-header")
-        text = self._uv_compile((*arguments, *flags), pins, place)
-        lines = [line for line in text.splitlines() if "==" in line or " @ " in line]
-        return tuple(sorted(re.split(r"==| @ ", line, maxsplit=1)[0] for line in lines))
-
-    def _uv_compile(self, arguments: tuple[str, ...], pins: Mapping[str, str], place: str) -> str:
-        target = self.request.target
-        tied = self.builds.constraints if self.builds is not None else {}
-        overrides = self.builds.overrides if self.builds is not None else {}
-        exact = {**pins, **tied, **self.request.bound}
-        wanted = (_constraint(name, pin) for name, pin in sorted(exact.items()) if name not in overrides)
-        constraints = self._written("constraints.txt", wanted)
-        direct: list[str] = []
-        if overrides:
-            direct += ("--overrides", *self._written("overrides.txt", overrides.values()))
-            direct += (word for name in overrides for word in ("--no-sources-package", name))
-        command = (
-            *("pip", "compile", *arguments, "--no-build", "--constraints", *constraints, *direct),
-            *("--python-version", target.python, "--python-platform", target.uv_platform),
-        )
-        doing = f"resolving {place} for Python {target.python} on {target.platform}"
-        try:
-            return self.uv.run(command, doing=doing, place=place)
-        except NoWheel:
-            raise  # somebody may be able to build it
-        except ResolutionFailed as error:
-            if self.request.project.requirements.conda is not None:
-                hint = 'what has another name there, or none: [image.conda] NAME = "its-name", or false'
-                error = ResolutionFailed(error.message, place=error.place, hints=(hint, *error.hints))
-            raise _explained(_with_origins(error, self.request), self.request) from error
-
-
-def _with_origins(error: ResolutionFailed, request: WheelRequest) -> ResolutionFailed:
-    """What a target holds by itself, such as a runtime, nobody may have written: say where it is from."""
-    written = request.project.requirements.names
-    origins = {
-        name: target
-        for target, wanted in sorted(request.requirements.items())
-        for name in wanted.only or ()
-        if name not in written and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", error.message)
-    }
-    if not origins:
-        return error
-    said = ", ".join(f"{name} comes from the target {target}" for name, target in origins.items())
-    return ResolutionFailed(
-        f"{error.message}\n  ({said})",
-        place=error.place,
-        hints=(*error.hints, "all targets share one version of a package: loosen the requirement"),
-    )
-
-
-def _explained(error: ResolutionFailed, request: WheelRequest) -> ResolutionFailed:
-    """A base's packages are constraints nobody wrote down: the failure must say so."""
-    base = request.base
-    if base is None or not request.bound:
-        return error
-    return ResolutionFailed(
-        f"{error.message}\n  (the versions that {base.locked.reference} holds are constraints)",
-        place=error.place,
-        hints=(*error.hints, "choose a base with other versions, or loosen the requirement"),
-    )
-
-
-def _constraint(name: str, pin: str) -> str:
-    return f"{name} @ {pin[1:]}" if pin.startswith("@") else f"{name}=={pin}"
+        return self.compilation.written(filename, requirements.only) if requirements.only else ()
 
 
 def _merge(held: dict[str, FoundWheel], wheels: Iterable[FoundWheel], place: str) -> None:
@@ -417,11 +324,3 @@ def _merge(held: dict[str, FoundWheel], wheels: Iterable[FoundWheel], place: str
                 place=place,
                 hints=("let the groups of [image.train] and [image.serve] agree on one version",),
             )
-
-
-def _preferences(pins: Mapping[str, str]) -> str:
-    """An output file as uv left it before: it keeps these versions where nothing forbids them."""
-    lines = ['lock-version = "1.0"', 'created-by = "lading"']
-    for name in sorted(pins):
-        lines += ["", "[[packages]]", f'name = "{name}"', f'version = "{pins[name]}"']
-    return "\n".join(lines) + "\n"
