@@ -2,9 +2,9 @@
 
     PYTHONPATH=tests python -m benchmarks.lint [--files N] [--rounds N] [--json FILE]
 
-The files differ in versions and length, so that nothing is answered from a cache of equal shell texts. hadolint
-(extra `hadolint`) is given all of them in one call, as its users do; `lading lint --hadolint` reads the same
-folder. Sides take turns.
+The files differ in versions and length, so that nothing is answered from a cache of equal shell texts.
+hadolint (extra `hadolint`) is given all of them in one call, as its users do; `lading lint --hadolint` reads
+the same folder. Sides take turns.
 """
 
 from __future__ import annotations
