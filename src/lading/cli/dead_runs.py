@@ -111,6 +111,8 @@ def write_report(word: str | None, output: str | None, host: tuple[Finding, ...]
     bundle = bundle_members(inputs, redactor)
     name = f"lading-bundle-{row.run_id[:8]}.tar.gz" if row is not None else "lading-bundle.tar.gz"
     path = Path(output or name)
+    if path.is_dir():
+        path = path / name
     size_bytes = write_bundle(bundle, redactor, path)
     if session.as_json:
         session.document(

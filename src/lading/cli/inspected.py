@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform as host
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lading.oci.digest import DiffId, Digest
     from lading.run.rows import ImageRow
 
+_SHORT_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{7,63})")
 _KINDS = ("oci", "oci-archive", "docker-archive", "docker", "podman")
 FORMS = (
     "a target, a digest or tag in the store, HOST/REPOSITORY:TAG, oci:DIR, oci-archive:FILE,"
@@ -118,7 +120,8 @@ def _known(words: str | None, platform: str, session: Session) -> Digest | None:
                 return digest
             if "@" not in words:
                 raise UsageError(
-                    f"{words} is not in the store", hints=("lading explain HOST/REPOSITORY@sha256:…",)
+                    f"{words} is not in the store",
+                    hints=(f"lading {session.command} HOST/REPOSITORY@sha256:…",),
                 )
     with Ledger.open(session.store) as ledger:
         rows = [row for row in ledger.images() if row.platform == platform and blobs.has(row.digest)]
@@ -126,7 +129,37 @@ def _known(words: str | None, platform: str, session: Session) -> Digest | None:
         for row in rows:
             if row.tag == words:
                 return row.digest
-    return _of_project(words, rows, session)
+        if (match := _SHORT_DIGEST.fullmatch(words)) is not None:
+            return _by_short(match[1], rows)
+    found = _of_project(words, rows, session)
+    if found is None and words is not None and "/" not in words:
+        raise _no_such_tag(words, rows, session.command)
+    return found
+
+
+def _by_short(start: str, rows: Sequence[ImageRow]) -> Digest:
+    """The image whose digest begins so. Raises UsageError for none and for several."""
+    found = sorted({row.digest for row in rows if row.digest.hex.startswith(start)})
+    if len(found) == 1:
+        return found[0]
+    raise UsageError(
+        f"{len(found) or 'no'} images in the store have a digest that begins with {start}",
+        hints=tuple(f"lading explain {digest}" for digest in found[:3]) or ("lading build",),
+    )
+
+
+def _no_such_tag(words: str, rows: Sequence[ImageRow], command: str) -> UsageError:
+    """A bare name is nobody's registry: it is not looked up on somebody else's machine unasked."""
+    from lading.cli.parser import closest
+
+    tags = list(dict.fromkeys(row.tag for row in rows))
+    near = closest(words, tags)
+    known = f"; there are {', '.join(tags[:5])}" + (" …" if len(tags) > 5 else "") if tags else ""
+    hub = f"lading {command} docker.io/library/{words}   # a public image"
+    return UsageError(
+        f"there is no image {words} in the store{known}",
+        hints=(f"lading {command} {near}", hub) if near else (hub,),
+    )
 
 
 def _of_project(words: str | None, rows: Sequence[ImageRow], session: Session) -> Digest | None:

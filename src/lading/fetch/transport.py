@@ -6,6 +6,7 @@ Knows nothing of retries. Credentials go to the origin they were given for and t
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 18
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
+_CONNECTION = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")
+"""How urllib3 names the connection that failed."""
 _ERROR_BODY_BYTES = 64 << 10
 AUTHORIZATION = "Authorization"
 CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT")
@@ -127,7 +130,7 @@ def _reason(error: BaseException) -> str:
             break
         cause = inner
     text = str(cause).rpartition(">: ")[2] or type(cause).__name__
-    return redact(text)
+    return redact(_CONNECTION.sub("", text))
 
 
 @dataclass(slots=True, kw_only=True)

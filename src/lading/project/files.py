@@ -64,6 +64,7 @@ USUALLY_NOT = gitignore_patterns(
 /lading.toml
 *.sbom.json
 *.provenance.json
+lading-bundle*.tar.gz
 .gitignore
 .gitattributes
 .gitmodules

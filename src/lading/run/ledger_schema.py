@@ -18,6 +18,7 @@ from lading.store import Store
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 60.0
+_LEAST_FREE_BYTES = 1 << 20
 
 _TABLES = """
 CREATE TABLE images (
@@ -66,6 +67,13 @@ def ledger_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        # SQLite says "disk I/O error" of a full disk, where its shared memory cannot be made.
+        if "full" in str(error) or _is_full(path):
+            raise StoreError(
+                "the ledger could not be used: no space left on its disk",
+                place=str(path),
+                hints=("lading store gc", f"df -h {path.parent}"),
+            ) from error
         raise StoreError(
             f"the ledger could not be used: {error}",
             place=str(path),
@@ -77,6 +85,14 @@ def ledger_errors(path: Path) -> Iterator[None]:
             place=str(path),
             hints=(f"mv {path} {path}.damaged",),
         ) from error
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES
 
 
 def connect(store: Store) -> sqlite3.Connection:

@@ -75,7 +75,7 @@ def test_a_run_is_explained_by_its_id_and_by_its_task(lading: Lading, plant: Pla
     assert first.startswith("run 7f3a12ab of train, ")
     assert first.endswith("failed, exit code 1")
     assert cause == "run-module-missing: A Python module is not in the image"
-    assert "  remedy  uv add opencv-python-headless" in rest
+    assert "  remedy  echo opencv-python-headless >> requirements.txt" in rest
     assert rest[-1] == "  more    lading doctor --explain run-module-missing"
     assert lading("doctor", "train", "--all").stdout.splitlines()[1] == cause
 
@@ -148,7 +148,7 @@ def test_a_failed_command_says_so_itself(tmp_path: Path, plant: Plant) -> None:
     assert it.stderr.getvalue().splitlines() == [  # type: ignore[attr-defined]
         "error: it failed",
         "hint: lading logs train",
-        "hint: uv add opencv-python-headless",
+        "hint: echo opencv-python-headless >> requirements.txt",
         "hint: a Python module is not in the image: lading doctor 7f3a12ab",
     ]
 

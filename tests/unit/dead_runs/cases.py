@@ -234,7 +234,7 @@ CASES = (
         name="opencv",
         cause="run-module-missing",
         log=raised("ModuleNotFoundError: No module named 'cv2'"),
-        remedy="uv add opencv-python-headless",
+        remedy="echo opencv-python-headless >> requirements.txt",
     ),
     Case(name="numpy-removed", cause="run-module-version"),
     Case(name="cannot-import", cause="run-module-version"),

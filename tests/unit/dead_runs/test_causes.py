@@ -24,6 +24,7 @@ PROGRAMS = (
         "apt-file",
         "chmod",
         "dmesg",
+        "echo",
         "git",
         "head",
         "iostat",

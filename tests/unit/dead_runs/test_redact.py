@@ -121,6 +121,7 @@ OWN_WORDS = _own_words()
 @given(secret=PLAIN, place=st.sampled_from(PLACES))
 @settings(max_examples=25, deadline=None)
 def test_a_secret_that_nobody_told_of_is_found_by_its_form(form: str, secret: str, place: str) -> None:
+    assume(secret.encode() not in archive(planted("", place), Redactor()))  # such as `circumstances`
     assert secret.encode() not in archive(planted(FORMS[form](secret), place), Redactor())
 
 

@@ -78,3 +78,12 @@ def test_any_mixture_of_lines_is_read_and_the_last_line_is_late(lines: list[str]
     assert found.late
     for raised in words.raised:
         assert raised.start < raised.end <= len(words.lines)
+
+
+def test_a_syntax_error_of_the_program_itself_has_no_traceback_and_is_one_all_the_same() -> None:
+    text = '  File "/app/train.py", line 3\n    def f(:\n          ^\nSyntaxError: invalid syntax\n'
+    last = read_words(text).last
+    assert last is not None
+    assert (last.kind, last.message) == ("SyntaxError", "invalid syntax")
+    assert last.place is not None
+    assert (last.place.path, last.place.line) == ("/app/train.py", 3)

@@ -170,7 +170,8 @@ def write_bundle(bundle: Bundle, redactor: Redactor, path: Path) -> int:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise UsageError(
-            f"{path} is there already", hints=(f"lading doctor bundle --output {path.stem}-2.tar.gz",)
+            f"{path} is there already",
+            hints=(f"lading doctor bundle --output {path.name.partition('.')[0]}-2.tar.gz",),
         ) from None
     except OSError as error:
         raise OutsideError(

@@ -68,7 +68,13 @@ def _found(registry: Registry, reference: Reference, platform: Platform, store: 
     except FetchFailed as error:
         if error.place == str(reference):
             raise ProjectError(error.message, place="[image] base", hints=error.hints) from None
-        raise
+        if isinstance(error, HttpStatus) or error.hints:
+            raise
+        raise FetchFailed(
+            f"the base image {reference} cannot be had: {error.message}",
+            place="[image] base",
+            hints=("lading doctor --online", f"lading pull {reference}   # where it can be reached"),
+        ) from None
 
 
 def _locked(reference: Reference, image: RemoteImage, env: Mapping[str, str], found: Probe) -> LockedBase:

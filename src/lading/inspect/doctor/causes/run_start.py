@@ -142,7 +142,7 @@ def module_missing(run: RunEvidence) -> Iterator[Sign]:
     The name of a package and of its module differ at times: `cv2` is `opencv-python-headless`, `sklearn` is
     `scikit-learn`. Modules of your own are found below `/app` and in the packages of the project.
 
-    Mend: add the package to the requirements, or its group to the target.
+    Mend: add the package to the requirements (with a `pyproject.toml`: `uv add`), or its group to the target.
     """
     match = said(run, _NO_MODULE)
     if match is None or match.match[1].startswith(_STALE_MODULES):
@@ -151,7 +151,8 @@ def module_missing(run: RunEvidence) -> Iterator[Sign]:
     package = (
         _NAMES.get(name) or _NAMES.get(name.partition(".")[0]) or name.partition(".")[0].replace("_", "-")
     )
-    yield from told(run, match, f"uv add {package}", f"{name!r} is in no package of this target")
+    add = f"echo {package} >> requirements.txt"
+    yield from told(run, match, add, f"{name!r} is in no package of this target")
 
 
 @death(

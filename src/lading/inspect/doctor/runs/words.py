@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 LATE_LINES = 30
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
 _RANK = re.compile(r"^\[?(?:rank|default)\d+\]?: ?")
+_SYNTAX_ERROR_LINES = 6
 _HEADER = re.compile(r"^\s*(?:Original )?Traceback \(most recent call last\):\s*$")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+))?$')
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?::(?: (.*))?)?$")
@@ -133,10 +134,11 @@ def _clean(line: str) -> str:
 def _exceptions(lines: tuple[str, ...]) -> Iterator[Raised]:
     at = 0
     while at < len(lines):
-        if not _HEADER.match(lines[at]):
-            at += 1
-            continue
-        found = _read_exception(lines, at)
+        found = None
+        if _HEADER.match(lines[at]):
+            found = _read_exception(lines, at)
+        elif _FRAME.match(lines[at]):
+            found = _read_syntax_error(lines, at)
         if found is not None:
             yield found
         at = found.end if found is not None else at + 1
@@ -170,6 +172,17 @@ def _read_exception(lines: tuple[str, ...], start: int) -> Raised | None:
         start=start,
         end=end,
     )
+
+
+def _read_syntax_error(lines: tuple[str, ...], start: int) -> Raised | None:
+    """Of the program itself, which is told without a traceback: its file, the line, a mark, the error."""
+    frame = _FRAME.match(lines[start])
+    for at in range(start + 1, min(start + _SYNTAX_ERROR_LINES, len(lines))):
+        raised = _RAISED.match(lines[at].strip())
+        if frame and raised and raised[1] in ("SyntaxError", "IndentationError", "TabError"):
+            place = Frame(path=frame[1], line=int(frame[2]), function=frame[3] or "")
+            return Raised(kind=raised[1], message=raised[2] or "", frames=(place,), start=start, end=at + 1)
+    return None
 
 
 def _goes_on(lines: tuple[str, ...], at: int) -> bool:
