@@ -48,7 +48,8 @@ def explain_run(word: str, project: str | None, session: Session) -> tuple[Findi
             }
         )
         return findings
-    session.line(f"run {row.run_id[:8]} of {row.task}, {age(row.at)}: {_state(row, evidence)}")
+    whose = "" if project == row.project else f" of the project {row.project}"
+    session.line(f"run {row.run_id[:8]} of {row.task}{whose}, {age(row.at)}: {_state(row, evidence)}")
     for finding in findings:
         perhaps = "" if finding.certain else "perhaps "
         session.line(f"{perhaps}{finding.cause}: {finding.title}")

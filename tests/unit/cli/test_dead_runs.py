@@ -72,7 +72,7 @@ def test_a_run_is_explained_by_its_id_and_by_its_task(lading: Lading, plant: Pla
     said = lading("doctor", "7f3a")
     assert said.status == 0
     first, cause, *rest = said.stdout.splitlines()
-    assert first.startswith("run 7f3a12ab of train, ")
+    assert first.startswith("run 7f3a12ab of train of the project ")
     assert first.endswith("failed, exit code 1")
     assert cause == "run-module-missing: A Python module is not in the image"
     assert "  remedy  echo opencv-python-headless >> requirements.txt" in rest
