@@ -72,6 +72,14 @@ class TestBases:
         found = image(f"FROM {name}\nCOPY train.py /app/\nWORKDIR /app\n")
         assert found == expected
 
+    def test_an_argument_that_nothing_declares_is_named(self) -> None:
+        """As Docker names it; proxies need no ARG."""
+        text = "ARG V=3.12\nFROM python:${V}\nARG W\n"
+        result = imported(text, arguments={"V": "3.11", "NOPE": "1", "HTTP_PROXY": "http://p.example"})
+        assert [note for note in result.notes if "--build-arg" in note] == [
+            "--build-arg NOPE is used nowhere: no ARG declares it; there is ARG V, W"
+        ]
+
     def test_cuda_is_a_base_until_the_wheels_bring_it(self) -> None:
         text = "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN apt-get install -y python3-pip libgl1\n"
         kept = imported(text + "RUN pip install cupy-cuda12x\n")
@@ -105,6 +113,19 @@ class TestPackages:
         result = imported("FROM python:3.12\nCOPY req req\nRUN pip install -r req/gpu.txt\n", where)
         assert result.settings["image"]["requirements"] == "req/gpu.txt"
         assert not [name for name in result.files if name.endswith(".txt")]
+
+    def test_a_row_names_the_file_that_is_written(self) -> None:
+        where = context("train.py", texts={"requirements.txt": "six\n"})
+        text = "FROM python:3.12\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\n"
+        text += "RUN pip install attrs\n"
+        result = imported(text, where)
+        assert result.settings["image"]["requirements"] == "requirements-image.txt"
+        assert [outcome.became for outcome in result.outcomes if outcome.line > 3] == [
+            "requirements from requirements.txt, in requirements-image.txt",
+            "requirement attrs, in requirements-image.txt",
+        ]
+        alone = imported(text.rpartition("RUN")[0], where)
+        assert alone.outcomes[-1].became == "requirements from requirements.txt"
 
     def test_what_detection_finds_is_not_written(self) -> None:
         where = context(texts={"requirements.txt": "six\n"})
@@ -241,6 +262,37 @@ class TestCode:
         assert found["command"] == ["python", "/app/train.py"]
         assert "workdir" not in found
 
+    def test_a_folder_copied_without_a_workdir_is_app_too(self) -> None:
+        """Docker has it at the image's root; what the folder has there moves along, and nothing else."""
+        where = context("train.py", "app/main.py", "etc/x.ini", texts={"requirements.txt": "six\n"})
+        text = "FROM python:3.11-slim\nCOPY . .\nRUN pip install -r requirements.txt\n"
+        plain = imported(f'{text}CMD ["python","train.py"]\n', where)
+        assert plain.settings["image"] == {"python": "3.11", "command": ["python", "train.py"]}
+        assert not plain.files
+        assert fates(plain, 2) == {Fate.CARRIED}
+        assert any(note.startswith("etc of the folder") for note in plain.notes)
+        text += "WORKDIR /\nENV PYTHONPATH=/:/opt/x A=/train.py:/x/train.py:/etc/x.ini\n"
+        text += "RUN python app/main.py > /opt/x\nRUN chmod +x /train.py\n"
+        moved = imported(f"{text}CMD python /app/main.py --data /data --root-path /\n", where)
+        found = moved.settings["image"]
+        assert found["env"] == {"PYTHONPATH": "/app:/opt/x", "A": "/app/train.py:/x/train.py:/etc/x.ini"}
+        assert found["command"][-1] == "python /app/app/main.py --data /data --root-path /"
+        assert found["step"] == [{"run": "python app/main.py > /opt/x", "inputs": ["app/main.py"]}]
+        assert found["files"] == [{"source": "train.py", "destination": "/app/train.py", "mode": "0755"}]
+        assert "workdir" not in found
+        assert Fate.LOST not in {outcome.fate for outcome in moved.outcomes}
+
+    def test_without_a_workdir_a_step_that_names_no_code_runs_at_the_root(self) -> None:
+        (step,) = image("FROM python:3.12\nCOPY . .\nRUN make x && make y\n")["step"]
+        assert step == {"run": "make x\nmake y\n"}
+        text = "FROM python:3.12\nCOPY . .\nRUN curl -O https://e.example/x\n"
+        assert image(text)["step"][0]["run"].startswith("cd /\n")
+
+    def test_another_folder_that_all_is_copied_to_is_before_the_root(self) -> None:
+        result = imported("FROM python:3.12\nCOPY train.py /\nCOPY . /code\n")
+        assert result.settings["image"]["files"] == [{"source": "train.py", "destination": "/train.py"}]
+        assert ".ladingignore" not in result.files
+
     def test_a_folder_copied_elsewhere_is_files(self) -> None:
         text = "FROM python:3.12\nWORKDIR /srv\nCOPY app/ ./\nCOPY train.py /opt/tools/\n"
         found = image(text)["files"]
@@ -262,6 +314,7 @@ class TestCode:
         assert [entry["source"] for entry in found] == ["start.sh", "bin/a.sh", "bin/b.sh"]
         opened = imported(text.replace("+x start.sh", "-R 777 /w"), where)
         assert fates(opened, 4) == {Fate.LOST}
+        assert "$LADING_OUTPUTS" in next(o.became for o in opened.outcomes if o.line == 4)
 
     def test_a_download_without_a_checksum_is_lost_and_one_with_it_is_a_file(self) -> None:
         sha256 = "ab" * 32

@@ -17,10 +17,11 @@ from lading.convert.importing.copying import to_context
 from lading.convert.importing.draft import Copied, Draft, Row
 from lading.convert.importing.model import Context, Fate, Imported, ImportRefused, Outcome
 from lading.convert.importing.pip_commands import ISOLATION
-from lading.convert.importing.places import CODE, find_places, is_code
+from lading.convert.importing.places import CODE, find_places, is_code, system_names
 from lading.convert.importing.poetry import poetry_python
 from lading.convert.importing.requirements import MARK, Chosen, choose_requirements
 from lading.convert.importing.settling import Settling
+from lading.convert.importing.spoken import declared
 from lading.convert.importing.stage import StageReader
 from lading.convert.importing.start import settle_start
 from lading.convert.importing.steps import settle_steps
@@ -36,6 +37,8 @@ _BRING_CUDA = frozenset(
         "flash-attn", "triton", "fastai", "timm", "ultralytics",
     }
 )  # fmt: skip
+_WITHOUT_ARG = frozenset(("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"))
+_GATHERED = re.compile(r"requirements? |constraints |--")
 _NOT_IN_IMAGES = ("/tmp", "/run", "/proc", "/sys", "/dev")
 
 
@@ -76,6 +79,7 @@ def _settled(reader: StageReader, index: int, context: Context) -> Imported:
         draft.copies,
         draft.workdir.value if draft.workdir else None,
         draft.wanted.prefixes,
+        paths=context.paths,
         has_conda=not settling.is_kept,
     )
     _settle_copies(settling)
@@ -83,8 +87,10 @@ def _settled(reader: StageReader, index: int, context: Context) -> Imported:
     settle_steps(settling)
     settle_start(settling)
     _settle_flavour(settling)
+    settling.notes += _unused_arguments(reader)
     settling.rows += _other_stages(reader, index, draft.packages_from)
     settling.rows += _without_effect(reader, settling.rows)
+    settling.rows = [_with_its_file(row, chosen) for row in settling.rows]
     return _finished(settling)
 
 
@@ -94,6 +100,24 @@ def _without_effect(reader: StageReader, rows: Iterable[Row]) -> Iterable[Row]:
     for entry in reader.dockerfile.instructions:
         if reader.line(entry) not in told:
             yield reader.row(entry, Fate.NOT_NEEDED, "it changes nothing in an image")
+
+
+def _unused_arguments(reader: StageReader) -> Iterable[str]:
+    """`--build-arg` that changes nothing, which Docker says too."""
+    instructions = reader.dockerfile.instructions
+    names = {name for entry in instructions if entry.keyword == "ARG" for name, _ in declared(entry)}
+    for name in reader.arguments:
+        if name not in names and name.lower() not in _WITHOUT_ARG:
+            known = f"; there is ARG {', '.join(sorted(names))}" if names else ""
+            yield f"--build-arg {name} is used nowhere: no ARG declares it{known}"
+
+
+def _with_its_file(row: Row, chosen: Chosen) -> Row:
+    """What came together in a new requirements file names that file."""
+    gathered = row.topic == "python" and row.fate is Fate.CARRIED and _GATHERED.match(row.became) is not None
+    if not gathered or chosen.written is None:
+        return row
+    return replace(row, became=f"{row.became}, in {chosen.written}")
 
 
 def _finished(settling: Settling) -> Imported:
@@ -232,6 +256,10 @@ def _settle_copies(settling: Settling) -> None:
     if places.root not in (None, CODE):
         settling.notes.append(
             f"code lies under {CODE}, not {places.root}: paths written in the code itself stay as they are"
+        )
+    if places.root == "/" and (names := system_names(settling.context.paths)):
+        settling.notes.append(
+            f"{', '.join(names)} of the folder: under {CODE} too, not among the system's: [[image.files]]"
         )
     _settle_ignores(settling, code)
 

@@ -24,6 +24,12 @@ _NO_ROOT = (
     "/var",
     "/run",
 )
+_SYSTEM = frozenset(
+    {
+        "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run",
+        "sbin", "srv", "sys", "tmp", "usr", "var",
+    }
+)  # fmt: skip
 _CONDA = r"/opt/(?:mini|mamba|ana)?(?:conda|forge|mamba)\d?(?:/envs/[\w.-]+)?"
 _END = r"(?=$|[/\s\"';:,)\]}=|&>])"
 
@@ -37,6 +43,10 @@ class Places:
     in_steps: Mapping[str, str] = field(default_factory=dict)
     """Copies that are not under the root: path → where a step sees them."""
     has_conda: bool = False
+
+    def folder(self, path: str) -> str:
+        """As `rewrite`, for what is surely a folder, and so may be the root of the image."""
+        return CODE if path == "/" == self.root else self.rewrite(path)
 
     def rewrite(self, text: str) -> str:
         """`text` with the paths in it as lading has them."""
@@ -65,15 +75,23 @@ def _replace(text: str, moved: Mapping[str, str], *, conda: bool) -> str:
 
 
 def find_places(
-    copies: Iterable[Copied], workdir: str | None, prefixes: Iterable[str], *, has_conda: bool
+    copies: Iterable[Copied],
+    workdir: str | None,
+    prefixes: Iterable[str],
+    *,
+    paths: Iterable[str],
+    has_conda: bool,
 ) -> Places:
-    """The folder that most copies agree on is where the code is."""
+    """The folder that most copies agree on is where the code is. `paths` are those of the context."""
     copies = list(copies)
     root = _root(copies, workdir)
     moved = {
         prefix: VENV for prefix in prefixes if prefix not in ("/", root) and not prefix.startswith("/usr")
     }
-    if root is not None:
+    if root == "/":  # of what lies there, only what the context brings moves along
+        names = top_names(paths) - _SYSTEM
+        moved = {**{f"/{name}": f"{CODE}/{name}" for name in names}, **moved}
+    elif root is not None:
         moved[root] = CODE
     in_steps = {
         one.destination: f"{CODE}/{one.source}" if one.source else CODE
@@ -85,7 +103,19 @@ def find_places(
 
 def is_code(one: Copied, root: str | None) -> bool:
     """Whether a copy lies where the project's folder, as /app, has it anyway."""
-    return root is not None and one.destination == (f"{root}/{one.source}" if one.source else root)
+    if root is None:
+        return False
+    return one.destination == (f"{root.rstrip('/')}/{one.source}" if one.source else root)
+
+
+def top_names(paths: Iterable[str]) -> set[str]:
+    """What lies at the top of the context."""
+    return {path.partition("/")[0] for path in paths} - {""}
+
+
+def system_names(paths: Iterable[str]) -> list[str]:
+    """Those of them that have the names of a system's own folders."""
+    return sorted(top_names(paths) & _SYSTEM)
 
 
 def _root(copies: list[Copied], workdir: str | None) -> str | None:
@@ -94,7 +124,7 @@ def _root(copies: list[Copied], workdir: str | None) -> str | None:
     votes: Counter[str] = Counter()
     for one in copies:
         candidate = _candidate(one)
-        if candidate not in _NO_ROOT:
+        if candidate not in _NO_ROOT or (candidate == "/" and not one.source):
             votes[candidate] += 10_000 if not one.source else 1 if one.is_requirements else 10
     if workdir is not None and workdir not in _NO_ROOT:
         inside = any(f"{one.destination}/".startswith(f"{workdir}/") for one in copies)

@@ -32,6 +32,8 @@ class Chosen:
 
     files: dict[str, str] = field(default_factory=dict)
     """New files: path → text."""
+    written: str | None = None
+    """The one of them that says what is installed."""
     notes: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     """Normalized names that are asked for, as far as they can be read."""
@@ -74,6 +76,7 @@ def _use(path: str, context: Context, document: Document) -> None:
 
 def _write(name: str, text: str, context: Context, document: Document, chosen: Chosen) -> None:
     chosen.files[name] = text
+    chosen.written = name
     if context.requirements is not None or name not in ("requirements.txt", "environment.yml"):
         document.put("requirements", name)
 

@@ -215,10 +215,13 @@ def _command(words: tuple[str, ...], part: Part, run: _Run) -> Iterator[PartSaid
 def _is_made_here(words: tuple[str, ...], run: _Run) -> bool:
     """Whether `chmod` is of files that neither the context nor `mkdir` brought: a step's own."""
     paths = [absolute(run.folder, word) for word in words[2:] if not word.startswith("-")]
-    known = [*run.draft.system.folders, *(path for _, path, _ in run.copies)]
+    known = [*run.draft.system.folders, *(path for _, path, _ in run.copies if path != "/")]
     written = [path for _, path, _ in run.draft.written]
     return bool(paths) and not any(
-        path in written or any(path == one or path.startswith(f"{one}/") for one in known) for path in paths
+        path in written
+        or any(path == one or path.startswith(f"{one}/") for one in known)
+        or run.where.to_context(path.rpartition("/")[0] if "*" in path else path) is not None
+        for path in paths
     )
 
 

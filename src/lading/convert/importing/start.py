@@ -99,10 +99,11 @@ def _without_runner(words: tuple[str, ...]) -> tuple[str, ...]:
 def _workdir(settling: Settling) -> None:
     said = settling.draft.workdir
     if said is None:
-        if not settling.is_kept:  # what a base says of it only its config tells
+        # What a base says of it only its config tells.
+        if not settling.is_kept and settling.places.root != "/":
             settling.document.put("workdir", "/")
         return
-    folder = settling.places.rewrite(said.value)
+    folder = settling.places.folder(said.value)
     if folder == CODE:
         became = f"{CODE}, where a container starts" + (f", for {said.value}" if said.value != CODE else "")
         settling.say(said, Fate.CARRIED, became)

@@ -54,7 +54,7 @@ def settle_steps(settling: Settling) -> None:
 
 def _outside_code(step: DraftStep, settling: Settling) -> DraftStep:
     """The step without the parts that plainly write below the code, of which a row is said."""
-    folder, kept = settling.places.rewrite(step.folder), []
+    folder, kept = _folder(step, settling), []
     for text, does in step.parts:
         here = settling.places.in_step(_filled(text, step))
         if does and writes_into_code(here, folder):
@@ -69,6 +69,15 @@ def _outside_code(step: DraftStep, settling: Settling) -> DraftStep:
     while kept and not kept[-1][1]:
         kept.pop()
     return replace(step, parts=tuple(kept))
+
+
+def _folder(step: DraftStep, settling: Settling) -> str:
+    """Where the step runs: of code that the Dockerfile has at `/`, only if it names some."""
+    places = settling.places
+    here = places.folder(step.folder)
+    if step.folder == "/" and here == CODE:
+        return CODE if _inputs(places.in_step(_filled(step.text, step)), CODE, settling) else "/"
+    return here
 
 
 def _filled(text: str, step: DraftStep) -> str:
@@ -89,7 +98,7 @@ def _impossible(step: DraftStep) -> str | None:
 def _entry(step: DraftStep, settling: Settling) -> tuple[dict[str, object], str | None]:
     places = settling.places
     text = re.sub(r"\bpython3\.\d+(?=\s)", "python3", places.in_step(step.text))
-    folder = places.rewrite(step.folder)
+    folder = _folder(step, settling)
     inputs = _inputs(places.in_step(_filled(step.text, step)), folder, settling)
     env, secrets, unknown = _variables(step, text, settling)
     if unknown:
@@ -197,7 +206,7 @@ def _folders(settling: Settling) -> None:
     """Folders made by RUN and WORKDIR: one step before all others; whoever runs may write there."""
     wanted = {settling.places.rewrite(folder) for folder in settling.draft.system.folders}
     if settling.draft.workdir is not None:
-        wanted.add(settling.places.rewrite(settling.draft.workdir.value))
+        wanted.add(settling.places.folder(settling.draft.workdir.value))
     filled = [entry["destination"] for entry in settling.document.image.get("files", ())]
     made = [
         folder

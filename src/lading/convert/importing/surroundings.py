@@ -57,6 +57,8 @@ def settle_surroundings(settling: Settling) -> None:
 
 def _variable(settling: Settling, name: str, said: Said) -> None:
     value = settling.places.rewrite(said.value)
+    if name == "PYTHONPATH":
+        value = ":".join(map(settling.places.folder, said.value.split(":")))
     is_switch = re.fullmatch(r"\d+|true|false", value, re.IGNORECASE) is not None
     if (is_secret_name(name) and not is_switch) or token_in(value.encode("utf-8", "surrogatepass")):
         if value:

@@ -62,6 +62,12 @@ class System:
     has_pip: bool = False
 
 
+_READ_ONLY = (
+    "whoever runs an image cannot change its files: write to $LADING_OUTPUTS, or to a folder that mkdir makes"
+    " outside the code"
+)
+
+
 def system_command(words: tuple[str, ...], where: Where, system: System) -> list[Said] | None:
     """What a command comes to; None for one that is not known here."""
     name = words[0].rpartition("/")[2]
@@ -232,7 +238,7 @@ def _mode(words: tuple[str, ...], where: Where, system: System) -> list[Said]:
             system.modes[path] = number
     made = all(any(path == one or path.startswith(f"{one}/") for one in system.folders) for path in paths)
     if number is not None and number & 0o002 and not made:
-        return [(Fate.LOST, "the image's files are not written to; a folder made by mkdir elsewhere is")]
+        return [(Fate.LOST, _READ_ONLY)]
     return [(Fate.CARRIED, "files keep the mode that they have in the project, or get this one")]
 
 
