@@ -298,7 +298,7 @@ def test_a_database_may_have_any_of_these_forms(tmp_path: Path, form: str) -> No
     database = read_database([path], frozenset({"torch"}))
     assert [advisory.id for advisory in database.advisories] == ["CVE-2026-1"]
     assert (database.newest, database.ecosystems) == ("2026-11-20", {"PyPI"})
-    assert read_database([path], frozenset({"numpy"})).advisories == [], "others are not even parsed"
+    assert read_database([path], frozenset({"numpy"})).advisories == []
 
 
 BAD: dict[str, tuple[bytes, type[LadingError]]] = {
@@ -308,6 +308,18 @@ BAD: dict[str, tuple[bytes, type[LadingError]]] = {
     "half.jsonl": (b'{"id": "X", "affected": [{"package": {"name": "torch"', ProjectError),
     "shape.jsonl": (b'{"id": "X", "affected": [{"package": {"name": "torch"}}]}', ProjectError),
     "list.json": (b"[1, 2", ProjectError),
+    "id.json": (b'{"id": }', ProjectError),
+    "lacking.json": (b'{"id": "X"}', ProjectError),
+    "nameless.jsonl": (b'{"modified": "2026-11-20T08:00:00Z"}', ProjectError),
+    "day.json": (b'{"id": "X", "modified": "2026-99-20T08:00:00Z"}', ProjectError),
+    "number.jsonl": (b"7\n", ProjectError),
+    "numbers.json": (b"[7]", ProjectError),
+    "answer.json": (b'{"vulns": 7}', ProjectError),
+    "other.json": (b'{"id": "X", "modified": "2026-11-20T08:00:00Z", "affected": [7]}', ProjectError),
+    "letters.json": (b'{"id": "\xff"}', ProjectError),
+    "deep.json": (b"[" * 100_000, ProjectError),
+    "nothing.json": (b"", ProjectError),
+    "nothing.jsonl": (b"\n", UsageError),
     "cut.jsonl.gz": (gzip.compress(bytes(range(256)))[:90], ProjectError),
 }
 
@@ -319,6 +331,35 @@ def test_a_damaged_database_is_no_clean_image(tmp_path: Path, name: str) -> None
     with pytest.raises(error) as caught:
         read_database([tmp_path / name], frozenset({"torch"}))
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+@pytest.mark.parametrize("name", [name for name in BAD if name.endswith((".json", ".jsonl"))])
+def test_one_damaged_entry_among_sound_ones_is_named(tmp_path: Path, name: str, form: str) -> None:
+    """Also where none of the wanted packages is named in it."""
+    content, error = BAD[name]
+    folder = tmp_path / "db"
+    folder.mkdir()
+    (folder / "a.json").write_text(json.dumps(ONE))
+    (folder / name).write_bytes(content)
+    path = folder
+    if form == "zip":
+        name = name.replace(".jsonl", ".json")
+        error = ProjectError  # a member of no bytes is no JSON
+        path = tmp_path / "db.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(folder / "a.json", "a.json")
+            archive.writestr(name, content)
+    with pytest.raises(error) as caught:
+        read_database([path], frozenset({"torch"}))
+    assert name in str(caught.value)
+
+
+def test_a_record_that_affects_nothing_is_a_record(tmp_path: Path) -> None:
+    """The schema requires an id and a day of change, no more."""
+    (tmp_path / "a.json").write_text('{"id": "X", "modified": "2026-11-20T08:00:00Z"}')
+    database = read_database([tmp_path / "a.json"], frozenset({"torch"}))
+    assert (database.record_count, database.advisories, database.newest) == (1, [], "2026-11-20")
 
 
 def test_what_the_database_does_not_cover_is_said(tmp_path: Path) -> None:

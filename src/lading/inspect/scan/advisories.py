@@ -1,8 +1,8 @@
 """A database of advisories in OSV's format, read for the packages of one image.
 
-A file or folder: OSV's `all.zip`, JSON Lines (`.gz` too), one JSON document or many. Records that name none
-of the wanted packages are passed over unparsed. What is no record is refused: a damaged database is no clean
-image. Knows the format and no image.
+A file or folder: OSV's `all.zip`, JSON Lines (`.gz` too), one JSON document or many. Every record is read,
+also one of a package that nobody wants, and what is none is refused: a damaged database is no clean image.
+Knows the format and no image.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from lading.errors import OutsideError, ProjectError, UsageError
 
-_NAME = re.compile(rb'"name"\s*:\s*"((?:[^"\\]|\\.)*)"')
-_ECOSYSTEM = re.compile(rb'"ecosystem"\s*:\s*"([^"\\]+)"')
-_MODIFIED = re.compile(rb'"modified"\s*:\s*"(\d{4}-\d\d-\d\d)')
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json.gz", ".zip")
 _LARGEST_RECORD_BYTES = 64 << 20
 
@@ -64,18 +62,26 @@ class Database:
 
 def read_database(paths: Iterable[Path], names: frozenset[str]) -> Database:
     """`names` of packages, as `normal_name` has them. Raises UsageError, OutsideError, ProjectError."""
-    database, wanted = Database(), {name.encode() for name in names}
+    database = Database()
     for path in paths:
         before = database.record_count
-        for place, raw in _records(path):
-            _take(database, place, raw, wanted)
+        for place, record in _records(path):
+            try:
+                _take(database, record, names)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+                raise ProjectError(f"{place} is no record of OSV's format: {words}", place=place) from None
         if database.record_count == before:
-            raise UsageError(
-                f"{path} holds no advisories in OSV's format",
-                place=str(path),
-                hints=("give a folder, .zip, .jsonl or .json of OSV records",),
-            )
+            raise _no_advisories(path)
     return database
+
+
+def _no_advisories(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} holds no advisories in OSV's format",
+        place=str(path),
+        hints=("give a folder, .zip, .jsonl or .json of OSV records",),
+    )
 
 
 def normal_name(name: str) -> str:
@@ -83,19 +89,23 @@ def normal_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _take(database: Database, place: str, raw: bytes, wanted: set[bytes]) -> None:
+def _take(database: Database, record: Any, names: frozenset[str]) -> None:
+    """Raises ValueError, KeyError, TypeError, AttributeError for what is no record."""
+    if not isinstance(record, dict):
+        raise ValueError("it is no JSON object")
+    for key in ("id", "modified"):  # what the schema requires; all else may be left out
+        if not isinstance(record[key], str) or not record[key]:
+            raise ValueError(f"its {key} is no text")
+    day = date.fromisoformat(record["modified"][:10]).isoformat()
+    packages = [entry["package"] for entry in record.get("affected") or () if entry.get("package")]
+    held = {normal_name(package["name"]) for package in packages}
+    ecosystems = {str(package["ecosystem"]) for package in packages}
+    advisory = parse_advisory(record) if held & names else None
     database.record_count += 1
-    database.ecosystems.update(found.decode("utf-8", "replace") for found in _ECOSYSTEM.findall(raw))
-    if modified := _MODIFIED.search(raw):
-        database.newest = max(database.newest, modified[1].decode())
-    if any(re.sub(rb"[-_.]+", b"-", name).lower() in wanted for name in _NAME.findall(raw)):
-        try:
-            advisory = parse_advisory(json.loads(raw))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            words = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise ProjectError(f"{place} is no record of OSV's format: {words}", place=place) from None
-        if advisory is not None:
-            database.advisories.append(advisory)
+    database.ecosystems |= ecosystems
+    database.newest = max(database.newest, day)
+    if advisory is not None:
+        database.advisories.append(advisory)
 
 
 def parse_advisory(document: Mapping[str, Any]) -> Advisory | None:
@@ -137,7 +147,7 @@ def _severities(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((str(entry["type"]), str(entry["score"])) for entry in document.get("severity") or ())
 
 
-def _records(path: Path) -> Iterator[tuple[str, bytes]]:
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         if path.is_dir():
             for inner in sorted(path.rglob("*")):
@@ -153,7 +163,7 @@ def _records(path: Path) -> Iterator[tuple[str, bytes]]:
         raise ProjectError(f"{path} is damaged: {error}", place=str(path)) from None
 
 
-def _file_records(path: Path) -> Iterator[tuple[str, bytes]]:
+def _file_records(path: Path) -> Iterator[tuple[str, Any]]:
     name = path.name
     if name.endswith(".zip"):
         with zipfile.ZipFile(path) as archive:
@@ -164,9 +174,13 @@ def _file_records(path: Path) -> Iterator[tuple[str, bytes]]:
         return
     with gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
         if name.removesuffix(".gz").endswith((".jsonl", ".ndjson")):
+            filled = False
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield f"{path}:{number}", line
+                    filled = True
+                    yield f"{path}:{number}", _json(f"{path}:{number}", line)
+            if not filled:  # a download of no bytes, among others of a folder
+                raise _no_advisories(path)
         else:
             yield from _documents(str(path), file.read())
 
@@ -178,18 +192,21 @@ def _limited(file: Any, path: Path) -> bytes:
     return content
 
 
-def _documents(place: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """One record, or the records of a list or of an answer of OSV's service."""
-    head = content[:200].lstrip()
-    if not head.startswith(b"[") and b'"vulns"' not in head:
-        if b'"id"' not in content:
-            raise ProjectError(f"{place} is no record of OSV's format: it has no id", place=place)
-        yield place, content
-        return
+def _json(place: str, content: bytes) -> Any:
     try:
-        document = json.loads(content)
-        records = document["vulns"] if isinstance(document, dict) else document
-    except (ValueError, KeyError, RecursionError) as error:
-        raise ProjectError(f"{place} is no JSON of OSV's format: {error}", place=place) from None
-    for number, record in enumerate(records, 1):
-        yield f"{place}[{number}]", json.dumps(record).encode()
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ProjectError(f"{place} is no JSON: {error}", place=place) from None
+
+
+def _documents(place: str, content: bytes) -> Iterator[tuple[str, Any]]:
+    """One record, or the records of a list or of an answer of OSV's service."""
+    document = _json(place, content)
+    records = document["vulns"] if isinstance(document, dict) and "vulns" in document else document
+    if records is document and not isinstance(document, list):
+        yield place, document
+    elif isinstance(records, list):
+        for number, record in enumerate(records, 1):
+            yield f"{place}[{number}]", record
+    else:
+        raise ProjectError(f"{place} is no record of OSV's format: its vulns are no list", place=place)
