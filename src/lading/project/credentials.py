@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lading.errors import CredentialFound
 from lading.project.model import AllowedSecret, CodeFile
-from lading.project.tokens import token_in
+from lading.project.tokens import token_in, with_article
 
 LARGEST_TEXT_BYTES = 1_000_000
 LARGEST_NOTEBOOK_BYTES = 30_000_000
@@ -122,7 +122,9 @@ def _by_content(root: Path, file: CodeFile) -> Suspicion | None:
     if b"\0" in content[:8192]:
         return None
     if token := token_in(content):
-        return Suspicion(path=file.path, what=f"holds what looks like a {token[0]}", line=token[1])
+        return Suspicion(
+            path=file.path, what=f"holds what looks like {with_article(token[0])}", line=token[1]
+        )
     return form_suspicion(file.path, content)
 
 

@@ -109,6 +109,7 @@ _LOOSE = (_PRIVATE_KEY, _AWS_SECRET)
 _LOOSE_MARKS = tuple((mark, token_format) for token_format in _LOOSE for mark in token_format.marks)
 _MARKS = tuple((mark, found) for found in FORMATS if found not in _LOOSE for mark in found.marks)
 _SHORTEST_TOKEN = 20
+_SPOKEN_WITH_AN = ("A", "O", "NV", "npm", "xAI", "age")
 _BLANKS = bytes(
     byte if (chr(byte).isalnum() and byte < 128) or byte in b"_-.:/+=~" else 32 for byte in range(256)
 )
@@ -151,6 +152,11 @@ def _marked(content: bytes) -> Iterator[TokenFormat]:
 def may_hold_token(content: bytes) -> bool:
     """False where `tokens_in` would find nothing, whatever stands between the letters of `content`."""
     return any(True for _ in _marked(content))
+
+
+def with_article(title: str) -> str:
+    """`an AWS access key`, `a GitHub token`."""
+    return f"{'an' if title.startswith(_SPOKEN_WITH_AN) else 'a'} {title}"
 
 
 def token_in(content: bytes) -> tuple[str, int] | None:

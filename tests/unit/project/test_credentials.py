@@ -82,6 +82,13 @@ def test_what_looks_like_a_credential_stops_the_load_by_name(tmp_path: Path, pat
         assert len(secret) < 20 or secret not in str(caught.value)
 
 
+def test_what_a_credential_is_called_has_the_article_that_is_spoken(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text(BY_CONTENT["b.yaml"])
+    code = CodeFile(path="b.yaml", size_bytes=30, executable=False)
+    (found,) = suspicions(tmp_path, [code])
+    assert found.what == "holds what looks like an AWS access key"
+
+
 def test_all_are_named_at_once_with_their_lines(tmp_path: Path) -> None:
     with pytest.raises(CredentialFound) as caught:
         load_folder(tmp_path, {"x.py": f"\n\nt = 'hf_{characters(34)}'\n", ".netrc": "machine x\n"})

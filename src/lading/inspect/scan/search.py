@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lading.project.tokens import may_hold_token, tokens_in
+from lading.project.tokens import may_hold_token, tokens_in, with_article
 
 _BLOCK_BYTES = 1 << 20
 _OVERLAP_BYTES = 4096
@@ -18,7 +18,6 @@ _SHORTEST_BYTES, _LONGEST_BYTES = 20, 4096
 _STRING_HEAD = re.compile(rb"[zZ\xfa\xda](.)|[aA\xe1\xc1](.{4})", re.DOTALL)
 """A string in bytecode has its kind and its length before it, and the length may be a letter."""
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
-_SPOKEN_WITH_AN = ("A", "O", "NV", "npm", "xAI", "age")
 
 Hit = tuple[str, int]
 """What is to be said of it, and the line it begins on."""
@@ -61,8 +60,7 @@ class TextSearch:
 
 
 def words_for(title: str) -> str:
-    article = "an" if title.startswith(_SPOKEN_WITH_AN) else "a"
-    return f"holds what looks like {article} {title}"
+    return f"holds what looks like {with_article(title)}"
 
 
 def search_text(content: bytes) -> list[Hit]:
