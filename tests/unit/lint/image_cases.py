@@ -98,6 +98,9 @@ NOON = 1_795_600_800.0
 BIG = b"0123456789abcdef" * 130_000
 EVIL = b"import os; os.system('id')\n"
 DEMO = wheel("demo", "1.0", {"demo/__init__.py": b"x = 1\n", "demo/data.pkl": pickle.dumps([1, "a"])})
+COMPILED = wheel(
+    "demo", "1.0", {"demo/__init__.py": b"x = 1\n", "demo/__pycache__/__init__.cpython-312.pyc": b"old"}
+)
 CV2 = wheel("opencv_python", "4.12.0", {"cv2/cv2.abi3.so": shared_object(("libGL.so.1", "libc.so.6"))})
 LIBC = {"lib/libc.so.6": shared_object()}
 STATUS = {
@@ -160,6 +163,7 @@ IMAGES: dict[str, tuple[tuple[Case, ...], tuple[Case, ...]]] = {
             layers(DEMO),
             layers(DEMO, {f"{SITE}/demo/.wh.__init__.py": b""}),
             layers(DEMO, {f"{SITE}/demo/more.py": b"x"}),
+            layers(COMPILED, {f"{SITE}/demo/__pycache__/__init__.cpython-312.pyc": b"new"}),
         ),
     ),
     "LDI005": (

@@ -45,6 +45,57 @@ def test_a_file_that_differs_from_record_is_found(tmp_path: Path, path: str) -> 
     assert report.verdict.outcome is Outcome.FAIL
 
 
+PYC = f"{SITE}/demo/__pycache__/__init__.cpython-312.pyc"
+BYTECODE = wheel(
+    "demo",
+    "1.0",
+    {
+        "demo/__init__.py": b"x = 1\n",
+        "demo/__pycache__/__init__.cpython-312.pyc": b"old",
+        "demo/__pycache__/__init__.cpython-312.opt-1.pyc": b"old",
+        "demo/__pycache__/__init__.cpython-312-pytest-8.0.0.pyc": b"old",
+        "demo/__pycache__/gone.cpython-312.pyc": b"old",
+        "demo/plain.pyc": b"old",
+        "top.py": b"",
+        "__pycache__/top.cpython-312.pyc": b"old",
+    },
+)
+
+
+def test_bytecode_that_was_written_anew_from_its_source_is_not_altered(tmp_path: Path) -> None:
+    """Installers and lading's own layer of bytecode write `__pycache__` again."""
+    new = {
+        PYC: b"new",
+        PYC.replace(".pyc", ".opt-1.pyc"): b"new",
+        f"{SITE}/__pycache__/top.cpython-312.pyc": b"n",
+    }
+    assert scan(store_in(tmp_path), BYTECODE, new, checks=(Check.ALTERED,)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("layer", "found"),
+    [
+        ({f"{SITE}/demo/plain.pyc": b"new"}, [f"{SITE}/demo/plain.pyc"]),
+        (
+            {f"{SITE}/demo/__pycache__/gone.cpython-312.pyc": b"new"},
+            [f"{SITE}/demo/__pycache__/gone.cpython-312.pyc"],
+        ),
+        ({PYC: b"new", f"{SITE}/demo/.wh.__init__.py": b""}, [PYC]),
+        ({PYC: b"new", f"{SITE}/demo/__init__.py": b"y"}, [f"{SITE}/demo/__init__.py", PYC]),
+        (
+            {PYC.replace("312.", "312-pytest-8.0.0."): b"new"},
+            [PYC.replace("312.", "312-pytest-8.0.0.")],
+        ),
+    ],
+    ids=["importable", "no source", "source left out", "source altered", "of another program"],
+)
+def test_bytecode_without_its_source_as_it_was_is_altered(
+    tmp_path: Path, layer: dict[str, bytes], found: list[str]
+) -> None:
+    report = scan(store_in(tmp_path), BYTECODE, layer, checks=(Check.ALTERED,))
+    assert [one.path for one in report.findings] == found
+
+
 def test_files_left_out_shared_or_linked_are_not_altered(tmp_path: Path) -> None:
     """Tests are taken out to save room; two wheels may have one path; a hard link has its target's bytes."""
     other = wheel("other", "2.0", {"demo/__init__.py": b"y = 2\n"})

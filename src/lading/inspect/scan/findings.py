@@ -22,6 +22,7 @@ _EXAMPLES = re.compile(
 )
 """Places of a package where keys are samples: they sign nothing."""
 _OWN_TESTS = re.compile(r"(?:^|/)lib/python3[^/]*/test/|^usr/share/doc/")
+_BYTECODE = re.compile(r"(?P<folder>(?:.*/)?)__pycache__/(?P<module>[^/.]+)\.[^/.]+(?:\.opt-[^/.]+)?\.pyc")
 _MOST_LINKS = 40
 EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -69,7 +70,34 @@ def sample_count(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> in
 
 
 def find_altered(explanation: Explanation) -> Iterator[Finding]:
-    """Files of wheels that are not what RECORD says. One that another wheel's RECORD names is that one's."""
+    """Files of wheels that are not what RECORD says. One that another wheel's RECORD names is that one's.
+
+    Bytecode in `__pycache__` is written anew by installers and by Python itself: it is judged by its source.
+    """
+    promises = _promises(explanation)
+    for path, known in promises.items():
+        kept, where = _is_kept(explanation, promises, path)
+        if kept or where is None:
+            continue
+        bytecode = _BYTECODE.fullmatch(path)
+        if bytecode is not None:
+            source = f"{bytecode['folder']}{bytecode['module']}.py"
+            if _is_kept(explanation, promises, source)[0]:
+                continue
+        package = next(iter(known.values()))
+        yield Finding(
+            check=Check.ALTERED,
+            id="altered",
+            message=f"is not the file that {package.label} brought: its RECORD has another hash",
+            path=path,
+            layer=where.layer + 1,
+            package=package.name,
+            version=package.version,
+        )
+
+
+def _promises(explanation: Explanation) -> dict[str, dict[str, Package]]:
+    """Path → hash that a RECORD has of it → whose RECORD; an empty hash promises nothing."""
     promises: dict[str, dict[str, Package]] = {}
     documents = _seen_documents(explanation)
     for package in explanation.packages.packages:
@@ -79,23 +107,19 @@ def find_altered(explanation: Explanation) -> Iterator[Finding]:
         if record is not None:
             for path, promised in zip(record["files"], record["hashes"], strict=True):
                 promises.setdefault(path, {}).setdefault(promised, package)
-    for path, known in promises.items():
-        member, where = _file(explanation, path)
-        if member is None or where is None or "" in known:
-            continue
-        actual = member.sha256 or EMPTY_SHA256
-        encoded = base64.urlsafe_b64encode(bytes.fromhex(actual)).decode().rstrip("=")
-        if encoded not in known:
-            package = next(iter(known.values()))
-            yield Finding(
-                check=Check.ALTERED,
-                id="altered",
-                message=f"is not the file that {package.label} brought: its RECORD has another hash",
-                path=path,
-                layer=where.layer + 1,
-                package=package.name,
-                version=package.version,
-            )
+    return promises
+
+
+def _is_kept(
+    explanation: Explanation, promises: Mapping[str, Mapping[str, Package]], path: str
+) -> tuple[bool, Where | None]:
+    """Whether a file is there with a hash that was promised; and where it is, if a hash of it was."""
+    known = promises.get(path, {})
+    member, where = _file(explanation, path)
+    if member is None or not known or "" in known:
+        return False, None
+    actual = member.sha256 or EMPTY_SHA256
+    return base64.urlsafe_b64encode(bytes.fromhex(actual)).decode().rstrip("=") in known, where
 
 
 def find_startup(explanation: Explanation, layers: tuple[LayerFacts, ...]) -> Iterator[Finding]:

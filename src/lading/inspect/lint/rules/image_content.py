@@ -134,7 +134,8 @@ def altered(image: BuiltImage) -> Iterator[Spot]:
     """A file of a wheel was changed after it was installed: by a patch in a Dockerfile, by another package,
     by somebody else. What runs is not what was locked and checked.
 
-    Silent about files that are left out, and about one that another wheel's RECORD names with this hash.
+    Silent about files that are left out, about one that another wheel's RECORD names with this hash, and
+    about bytecode in `__pycache__` whose source is as RECORD says.
 
     Bad:
 
