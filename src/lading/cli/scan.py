@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import glob
+import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,8 @@ EXAMPLES = """Examples:
   lading scan app:1.4 --vulnerabilities advisories/ --gate "critical + high == 0 and epss < 0.1"
   lading scan oci:layout --format sarif > scan.sarif"""
 _ROWS = 30
+_ALLOWED_DAYS = 90
+"""How long the exception that is proposed lasts."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -85,27 +89,66 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     from lading.inspect.scan.kept import read_with_facts
     from lading.inspect.scan.model import Check
     from lading.inspect.scan.report import scan_image
-    from lading.run.gate import evaluate
 
     today = datetime.now(UTC).date()
     settings = _written(today)
-    gate = options.gate or settings.gate
-    if gate is not None:
-        evaluate(gate, {})  # an expression that is none is told before anything is read
+    if options.gate is not None:
+        _check_gate(options.gate)
     databases = tuple(map(Path, options.vulnerabilities or settings.vulnerabilities))
     checks = _checks(options.only, databases)
+    epss = _scores(options.epss, settings.epss, checks)
+    if Check.VULNERABILITIES in checks:
+        _refuse_missing((*databases, epss) if epss is not None else databases)
     source = find_source(options.image, options.platform or default_platform(), session)
     with session.store.using(), session.printer.progress(f"reading {source.name}") as phase:
         image, facts = read_with_facts(source, session.store, progress=phase.advance)
     explanation = explain_image(image)
     advice = None
     if Check.VULNERABILITIES in checks:
-        advice = _advice(explanation, databases, options.epss or settings.epss, session)
+        advice = _advice(explanation, databases, epss, session)
     report = scan_image(
-        explanation, facts, checks=checks, advice=advice, allowed=settings.allowed, gate=gate, today=today
+        explanation,
+        facts,
+        checks=checks,
+        advice=advice,
+        allowed=settings.allowed,
+        gate=options.gate or settings.gate,
+        today=today,
     )
     _print(report, options, session)
-    return _judge(report, session)
+    return _judge(report, session, today)
+
+
+def _refuse_missing(paths: tuple[Path, ...]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} is not there", place=str(path), hints=(f"ls {path.parent}",))
+
+
+def _check_gate(gate: str) -> None:
+    """Before an image is read. Raises ProjectError for no gate, UsageError for a name of no metric."""
+    from lading.inspect.scan.policy import METRICS, unknown_metrics
+    from lading.project.report import did_you_mean
+
+    if unknown := unknown_metrics(gate):
+        name = unknown[0]
+        raise UsageError(
+            f"--gate: `{name}` is no metric of a scan: {did_you_mean(name, map(str, METRICS))}",
+            hints=("lading scan IMAGE --json: its `metrics` are what a gate may name",),
+        )
+
+
+def _scores(given: str | None, written: str | None, checks: frozenset[Check]) -> Path | None:
+    """The file of EPSS scores. Raises UsageError where it was asked for and says nothing."""
+    from lading.inspect.scan.model import Check
+
+    if given is not None and Check.VULNERABILITIES not in checks:
+        raise UsageError(
+            "--epss says how likely known flaws are to be used, and none are looked for",
+            hints=(f"lading scan --vulnerabilities all.zip --epss {given}",),
+        )
+    chosen = given or written
+    return Path(chosen) if chosen is not None else None
 
 
 def _checks(only: list[str], databases: tuple[Path, ...]) -> frozenset[Check]:
@@ -121,7 +164,7 @@ def _checks(only: list[str], databases: tuple[Path, ...]) -> frozenset[Check]:
 
 
 def _advice(
-    explanation: Explanation, databases: tuple[Path, ...], epss: str | None, session: Session
+    explanation: Explanation, databases: tuple[Path, ...], epss: Path | None, session: Session
 ) -> Advice:
     from lading.inspect.scan.advisories import normal_name, read_database
     from lading.inspect.scan.epss import read_chances
@@ -133,7 +176,7 @@ def _advice(
         names = frozenset(normal_name(subject.name) for subject in subjects.judged)
         database = read_database(databases, names)
     ids = {one for found in database.advisories for one in (found.id, *found.aliases, *found.upstream)}
-    chances = read_chances(Path(epss), ids) if epss is not None else {}
+    chances = read_chances(epss, ids) if epss is not None else {}
     return Advice(database=database, subjects=subjects, chances=chances)
 
 
@@ -142,8 +185,9 @@ def _written(today: date) -> ScanSettings:
 
     Raises ConfigError, also for an exception that has expired.
     """
+    from lading.inspect.scan.policy import METRICS, unknown_metrics
     from lading.project.config import read_written
-    from lading.project.report import Report
+    from lading.project.report import Report, did_you_mean
     from lading.project.scan_settings import Allowed
     from lading.project.settings import read_settings
 
@@ -154,6 +198,9 @@ def _written(today: date) -> ScanSettings:
     if isinstance(image, dict) and "allow_secret" in image:
         document["image"] = {"allow_secret": image["allow_secret"]}
     settings = read_settings(document, written.report, today)
+    for name in unknown_metrics(settings.scan.gate) if settings.scan.gate is not None else ():
+        suggestion = did_you_mean(name, map(str, METRICS))
+        written.report(("scan", "gate"), f"`{name}` is no metric of a scan", suggestion)
     for entry in settings.scan.allowed:
         if entry.expires < today:
             written.report(
@@ -184,14 +231,15 @@ def _print(report: ScanReport, options: argparse.Namespace, session: Session) ->
     elif session.as_json:
         session.document(as_json(report))
     else:
-        for line in report_lines(report, everything=options.all):
+        quiet = session.verbosity < 0
+        for line in failing_lines(report) if quiet else report_lines(report, everything=options.all):
             session.line(line)
     for entry in report.judged.unused:
         if entry.key:
             session.printer.note(f"nothing was found for the exception {entry}: it can go")
 
 
-def _judge(report: ScanReport, session: Session) -> int:
+def _judge(report: ScanReport, session: Session, today: date) -> int:
     """The exit code, in words where no document has it. Raises GateFailed, GateInconclusive."""
     from lading.run.gate import Outcome
 
@@ -204,12 +252,39 @@ def _judge(report: ScanReport, session: Session) -> int:
         return error.exit_status
     image = report.explanation.image.name
     words = "failed" if error is GateFailed else "is inconclusive"
-    hint = (
-        '[[scan.allow]] finding = "…", reason = "…", expires = …'
-        if error is GateFailed
-        else f"lading scan {image} --json: its `metrics` are what a gate may name"
-    )
-    raise error(f"the gate `{verdict.gate}` {words}: {verdict}", place=image, hints=(hint,))
+    hints = _remedies(report, today) if error is GateFailed else ()
+    metrics = f"lading scan {image} --json: its `metrics` are what a gate may name"
+    raise error(f"the gate `{verdict.gate}` {words}: {verdict}", place=image, hints=hints or (metrics,))
+
+
+def _remedies(report: ScanReport, today: date) -> tuple[str, ...]:
+    """What mends the first finding that fails the gate, and what lets it be; nothing where none does."""
+    from lading.inspect.explain.explanation import shown
+    from lading.inspect.scan.policy import blamed
+
+    finding = next(iter(blamed(report.findings, report.verdict)), None)
+    if finding is None:
+        return ()
+    fixed = finding.details.get("fixed")
+    remedy = f"{finding.package} {fixed} or newer mends {finding.id}" if fixed else ""
+    place = f"path = {_quoted(glob.escape(finding.path))}" if finding.path else ""
+    place = place or f"package = {_quoted(finding.package)}"
+    expires = today + timedelta(days=_ALLOWED_DAYS)
+    entry = f'[[scan.allow]]\nfinding = {_quoted(finding.id)}\n{place}\nreason = "why"\nexpires = {expires}'
+    lines = "\n".join(f"  {line}" for line in entry.splitlines())
+    return tuple(filter(None, (shown(remedy), f"let it be for a time, in lading.toml:\n{lines}")))
+
+
+def _quoted(text: str) -> str:
+    """A string of TOML; what cannot be printed is escaped."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def failing_lines(report: ScanReport) -> list[str]:
+    """What fails the gate, a line each. Pure."""
+    from lading.inspect.scan.policy import blamed
+
+    return [f"{finding.check}:{_row(finding)[1:]}" for finding in blamed(report.findings, report.verdict)]
 
 
 def report_lines(report: ScanReport, *, everything: bool) -> list[str]:
@@ -234,7 +309,10 @@ def report_lines(report: ScanReport, *, everything: bool) -> list[str]:
     if report.unjudged:
         parts = ", ".join(f"{name} ({count})" for name, count in report.unjudged.items())
         lines.append(f"packages not judged: {parts}")
-    lines.append(f"gate {report.verdict.outcome}: {report.verdict.gate}")
+    gate = report.verdict.gate
+    lines.append(
+        f"gate {report.verdict.outcome}: {gate}" if gate else "no gate: none is usual for what was looked for"
+    )
     return lines
 
 

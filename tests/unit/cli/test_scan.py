@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from lading.store import Store
-from scanned.images import put, wheel
+from scanned.images import SITE, Layer, put, wheel
 from scanned.planted import GITHUB, LINE
 from scanned.records import CRITICAL, record
 
@@ -69,6 +70,65 @@ def test_a_gate_over_what_was_not_looked_for_is_inconclusive(lading: Lading, ima
     assert "no value for critical" in said.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["--gate secretz==0", "--epss no.csv --vulnerabilities ../advisories.jsonl", "--vulnerabilities no.zip"],
+)
+def test_mistakes_are_told_before_an_image_is_looked_for(lading: Lading, tmp_path: Path, words: str) -> None:
+    advisories(tmp_path)
+    said = lading("scan", "oci:no/such/layout", *words.replace("../", f"{tmp_path}/").split())
+    assert (said.status, said.stdout) == (2, "")
+    assert "no/such/layout" not in said.stderr
+
+
+@pytest.mark.parametrize("check", ["setuid", "startup"])
+def test_what_the_default_gate_has_no_clause_of_is_told_and_fails_nothing(
+    lading: Lading, tmp_path: Path, image: str, check: str
+) -> None:
+    program = tarfile.TarInfo()
+    program.mode, program.size = 0o4755, 3
+    layer: Layer = {"usr/bin/su": program, f"{SITE}/a.pth": b"import os; os.system('id')\n"}
+    digest = put(Store.open({"LADING_HOME": str(tmp_path / "home")}), [layer])
+    said = lading("scan", digest, "--only", check)
+    assert said.status == 0, said.stderr
+    assert f"{check}: 1" in said.stdout
+    assert "no gate" in said.stdout
+    assert lading("scan", digest, "--only", check, "--gate", f"{check} == 0").status == 5
+    document = lading("scan", digest, "--only", check, "--json").document
+    assert document["gate"] == {"gate": "", "outcome": "pass", "terms": []}
+
+
+def test_the_hint_of_a_failed_gate_names_the_finding_and_what_mends_it(
+    lading: Lading, image: str, tmp_path: Path
+) -> None:
+    """What it proposes for lading.toml lets the finding be."""
+    said = lading("scan", image, "--vulnerabilities", str(advisories(tmp_path)), "--only", "vulnerabilities")
+    assert "hint: torch 2.6.0 or newer mends CVE-2026-1" in said.stderr
+    assert '[[scan.allow]]\n  finding = "CVE-2026-1"\n  package = "torch"\n' in said.stderr
+    said = lading("scan", image)
+    assert 'finding = "secret"\n  path = "app/a.txt"\n' in said.stderr
+    Path("lading.toml").write_text(said.stderr[said.stderr.index("[[scan.allow]]") :])
+    assert lading("scan", image).status == 0
+
+
+def test_the_hint_of_a_gate_that_no_finding_fails_is_where_the_metrics_are(
+    lading: Lading, image: str
+) -> None:
+    said = lading("scan", image, "--gate", "setuid > 5")
+    assert said.status == 5
+    assert "--json: its `metrics`" in said.stderr
+    assert "scan.allow" not in said.stderr
+
+
+def test_quiet_says_only_what_fails(lading: Lading, image: str) -> None:
+    assert lading("scan", image, "-q", "--gate", "secrets < 5").stdout == ""
+    said = lading("scan", image, "-q")
+    assert said.status == 5
+    (line,) = said.stdout.splitlines()
+    assert line == "secrets: app/a.txt:1 (layer 1): holds what looks like a Hugging Face token"
+    assert "the gate `secrets == 0 and altered == 0` failed" in said.stderr
+
+
 SETTINGS = """
 [scan]
 gate = "secrets == 0 and critical == 0"
@@ -121,7 +181,11 @@ MISTAKES = [
     ("--vulnerabilities no/such.zip", 2, "no/such.zip is not there"),
     ("--gate secrets=0", 1, "secrets=0"),
     ("--format xml", 2, "`xml` is not one of text, sarif"),
-    ("--epss no.csv --vulnerabilities ../advisories.jsonl", 3, "no.csv cannot be read"),
+    ("--epss no.csv --vulnerabilities ../advisories.jsonl", 2, "no.csv is not there\nhint: ls ."),
+    ("--epss . --vulnerabilities ../advisories.jsonl", 3, "hint: ls -l ."),
+    ("--epss no.csv", 2, "none are looked for\nhint: lading scan --vulnerabilities all.zip --epss no.csv"),
+    ("--epss no.csv --only secrets --vulnerabilities ../advisories.jsonl", 2, "none are looked for"),
+    ("--gate secretz==0", 2, "`secretz` is no metric of a scan: did you mean 'secrets'?"),
 ]
 
 
@@ -136,6 +200,7 @@ def test_mistakes_are_told_in_words(
 
 WRITTEN = [
     ('[scan]\ngate = "secrets ="\n', "scan.gate"),
+    ('[scan]\ngate = "secretz == 0"\n', "`secretz` is no metric of a scan"),
     ("[scan]\nfail = 1\n", "scan.fail: is not a key of this table"),
     ("[scan]\nallow = 1\n", "scan.allow: must be an array of tables"),
     ('[[scan.allow]]\nfinding = "CVE-1"\n', "scan.allow[0]: needs `reason`"),

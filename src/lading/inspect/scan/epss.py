@@ -19,6 +19,8 @@ def read_chances(path: Path, wanted: Collection[str]) -> dict[str, float]:
                 raise ProjectError(f"{path} has no columns cve and epss", place=str(path))
             return {row["cve"]: float(row["epss"]) for row in rows if row["cve"] in wanted}
     except (OSError, EOFError) as error:
-        raise OutsideError(f"{path} cannot be read: {error}", place=str(path)) from error
+        raise OutsideError(
+            f"{path} cannot be read: {error}", place=str(path), hints=(f"ls -l {path}",)
+        ) from error
     except (ValueError, csv.Error) as error:
         raise ProjectError(f"{path} is no file of EPSS scores: {error}", place=str(path)) from None
