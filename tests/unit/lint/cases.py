@@ -98,8 +98,14 @@ DOCKERFILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             SLIM + "ENV WANDB_API_KEY=0123456789abcdef0123456789abcdef01234567\n",
             SLIM + "ENV A=1 \\\n    KAGGLE_KEY=9f8e7d6c5b4a39281706f5e4d3c2b1a0\n",
             SLIM + "ARG HF_TOKEN\nENV HF_TOKEN=$HF_TOKEN\n",
+            SLIM + "ENV API_TOKEN=abc123secret\n",
         ),
         (
+            SLIM + "ENV API_TOKEN=changeme DB_PASSWORD=password123 SECRET_KEY=xxxx1234xxxx\n",
+            SLIM
+            + "ENV API_TOKEN_FILE=/run/secrets/t0ken EOS_TOKEN=endoftext151643 TOKEN=arn:aws:s3:1a2b3c\n",
+            SLIM
+            + "ARG T\nENV API_KEY=pre-${T}-12ab34 DB_PASSWORD=example-1a2b3c MINIO_SECRET_KEY=minio123\n",
             SLIM + "ARG HF_TOKEN\nRUN --mount=type=secret,id=hf python fetch.py\n",
             SLIM + "ENV WANDB_API_KEY=your-api-key-goes-here\n",
             SLIM + 'ENV HF_TOKEN=""\n',
@@ -241,8 +247,13 @@ COMPOSE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             service("    environment:\n      KAGGLE_KEY: 9f8e7d6c5b4a39281706f5e4d3c2b1a0\n"),
             service("    environment:\n      - WANDB_API_KEY=0123456789abcdef0123456789abcdef01234567\n"),
             service("    environment: {MLFLOW_TRACKING_PASSWORD: correcthorsebattery}\n"),
+            service("    environment:\n      DB_PASSWORD: hunter2hunter2\n"),
         ),
         (
+            service("    environment:\n      - DB_PASSWORD=${DB_PASSWORD:-a1b2c3d4}\n"),
+            service(
+                "    environment: {DB_PASSWORD: postgres, API_KEY: your-key-1234, TOKEN: xxx123xxx456}\n"
+            ),
             service("    environment:\n      HF_TOKEN: ${HF_TOKEN:?}\n"),
             service("    environment:\n      - HF_TOKEN\n"),
             service("    environment: {WANDB_API_KEY: changeme}\n"),

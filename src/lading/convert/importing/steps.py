@@ -12,27 +12,18 @@ from lading.convert.importing.places import CODE
 from lading.convert.importing.programs import compiles, folder_after, packages_of, writes_into_code
 from lading.convert.importing.settling import Settling
 from lading.convert.importing.spoken import shown_line
-from lading.inspect.lint.secrets import secret_variable
+from lading.inspect.lint.secrets import named_credential
 
 _NETWORK = re.compile(
     r"https?://|\b(?:curl|wget|git\s+clone|aria2c|huggingface-cli|hf\s+download|gdown|from_pretrained|snapshot_download"
     r"|hf_hub_download|nltk|urlretrieve|urlopen|requests\.get|torch\.hub|load_dataset|download)\b"
 )
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
-_SECRET = re.compile(
-    r"(?:.*_)?(?:TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS?|API_?KEY|(?:SECRET|ACCESS|PRIVATE)_KEY)(?:_ID)?",
-    re.IGNORECASE,
-)
 _OF_THE_SHELL = frozenset(("PATH", "HOME", "PWD", "USER", "SHELL", "TMPDIR", "RANDOM", "IFS"))
 _INSTALLS = re.compile(r"\b(?:pip3?|conda|mamba)\s+install\b")
 _KERNEL = ("/tmp", "/run", "/proc", "/sys", "/dev")
 NLTK_DATA = "/usr/local/share/nltk_data"
 HF_HOME = "/opt/huggingface"
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a variable of that name is one whose value nobody writes down."""
-    return secret_variable(name) or _SECRET.fullmatch(name) is not None
 
 
 def settle_steps(settling: Settling) -> None:
@@ -193,7 +184,7 @@ def _variables(step: DraftStep, text: str, settling: Settling) -> tuple[dict[str
         if name in _OF_THE_SHELL or name not in step.values or name in secrets:
             continue
         value = step.values[name]
-        if is_secret_name(name):
+        if named_credential(name):
             secrets.append(name)
         elif value is None:
             unknown.append(name)

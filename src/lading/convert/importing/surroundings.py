@@ -9,7 +9,7 @@ from lading.convert.importing.draft import Said
 from lading.convert.importing.model import Fate
 from lading.convert.importing.places import CODE
 from lading.convert.importing.settling import Settling
-from lading.convert.importing.steps import is_secret_name
+from lading.inspect.lint.secrets import named_credential
 from lading.project.tokens import token_in
 
 _TOOLS = re.compile(
@@ -60,7 +60,7 @@ def _variable(settling: Settling, name: str, said: Said) -> None:
     if name == "PYTHONPATH":
         value = ":".join(map(settling.places.folder, said.value.split(":")))
     is_switch = re.fullmatch(r"\d+|true|false", value, re.IGNORECASE) is not None
-    if (is_secret_name(name) and not is_switch) or token_in(value.encode("utf-8", "surrogatepass")):
+    if (named_credential(name) and not is_switch) or token_in(value.encode("utf-8", "surrogatepass")):
         if value:
             note = (
                 f"{name} is a credential: name it under `secrets` of a task or step, and set it when you run"

@@ -30,8 +30,46 @@ _NOT_THE_SECRET = re.compile(
 )
 
 
+_CREDENTIAL_NAME = re.compile(
+    r"(?:.*_)?(?:TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS?|API_?KEY|(?:SECRET|ACCESS|PRIVATE)_KEY)(?:_ID)?",
+    re.IGNORECASE,
+)
+_OF_A_TOKENIZER = re.compile(
+    r"(?:.*_)?(?:BOS|EOS|PAD|UNK|SEP|CLS|MASK|STOP|START|END|SPECIAL|IMAGE)_TOKEN", re.IGNORECASE
+)
+_NO_CREDENTIAL = re.compile(
+    r"[<\[%|]|.*(?:[\s$*{}<>]|\.\.\.|://|xxx|your|change|replace|example|sample|dummy|placeholder|test|fake|none|null"
+    r"|here|empty|todo|insert|insecure|default|demo|local|build|dev)|[a-z][a-z+._-]*:|[/~.]|projects/",
+    re.IGNORECASE,
+)
+"""Placeholders, references to where a credential is kept, paths."""
+_USUAL_WORDS = re.compile(
+    r"password|passwd|pass|secret|token|api|key|admin|minio|postgres|mysql|redis|root|user|guest|my|pwd",
+    re.IGNORECASE,
+)
+
+
 def secret_variable(name: str) -> bool:
     return name in _VARIABLES
+
+
+def named_credential(name: str) -> bool:
+    """Whether a variable of that name is one whose value nobody writes down."""
+    return secret_variable(name) or _CREDENTIAL_NAME.fullmatch(name) is not None
+
+
+def is_credential(name: str, value: str) -> bool:
+    """A secret value, or under a credential's name one of letters and digits that is more than the usual
+    words with a number: `password123` and `minio123` stand in for what is set later.
+    """
+    if is_secret_value(name, value):
+        return True
+    if not named_credential(name) or _OF_A_TOKENIZER.fullmatch(name) or _NOT_THE_SECRET.search(name):
+        return False
+    if len(value) < 8 or _NO_CREDENTIAL.match(value):
+        return False
+    left = _USUAL_WORDS.sub("", value)
+    return len(left) >= 6 and re.search("[A-Za-z]", left) is not None and re.search("[0-9]", left) is not None
 
 
 def is_secret_value(name: str, value: str) -> bool:

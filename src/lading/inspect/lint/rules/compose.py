@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lading.inspect.lint.model import Edit, Severity, Spot
 from lading.inspect.lint.rule import Kind, rule
-from lading.inspect.lint.secrets import is_secret_value
+from lading.inspect.lint.secrets import is_credential
 from lading.inspect.lint.yaml_file import Value
 
 _GPU_GUIDE = "docs.docker.com/compose/how-tos/gpu-support"
@@ -158,11 +158,13 @@ def _reachable(service: Value) -> bool:
 
 
 @rule(
-    "LDC007", "A credential of an ML service in the file", Kind.COMPOSE, Severity.ERROR,
+    "LDC007", "A credential in the file", Kind.COMPOSE, Severity.ERROR,
     "docs.docker.com/compose/how-tos/use-secrets",
 )  # fmt: skip
 def inline_secret(document: Value) -> Iterator[Spot]:
-    """A compose file lies in version control, and its history keeps the value.
+    """A compose file lies in version control, and its history keeps the value. Said of tokens of known form,
+    of variables of ML services, and of others that a password, token or key names, with a value that is no
+    placeholder.
 
     Bad:
 
@@ -176,7 +178,7 @@ def inline_secret(document: Value) -> Iterator[Spot]:
     """
     for name, service in services(document):
         for variable, value, at in environment(service):
-            if is_secret_value(variable, value):
+            if is_credential(variable, value):
                 yield Spot(
                     start=at,
                     message=f"service {name} holds the credential {variable}: write ${{{variable}:?}}",

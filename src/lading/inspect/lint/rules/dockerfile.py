@@ -18,7 +18,7 @@ from lading.inspect.lint.rules.scripts import (
     run_commands,
     start_words,
 )
-from lading.inspect.lint.secrets import is_secret_value, secret_variable
+from lading.inspect.lint.secrets import is_credential, secret_variable
 
 _OLDEST_PYTHON = (3, 10)
 """3.9 ended in October 2025 (PEP 596)."""
@@ -131,13 +131,13 @@ def single_ampersand(document: Dockerfile) -> Iterator[Spot]:
 
 
 @rule(
-    "LDD016", "A credential of an ML service in the image", Kind.DOCKERFILE, Severity.ERROR,
+    "LDD016", "A credential in the image", Kind.DOCKERFILE, Severity.ERROR,
     "docs.docker.com/build/building/secrets: ENV and ARG stay in the image's history",
 )  # fmt: skip
 def ml_secret(document: Dockerfile) -> Iterator[Spot]:
     """A value of ENV or ARG stays readable in the image's config and history for everyone who can pull
-    it. Said of tokens of known form, and of variables of ML services with a value that is no
-    placeholder.
+    it. Said of tokens of known form, of variables of ML services, and of others that a password, token or
+    key names, with a value that is no placeholder.
 
     Bad:
 
@@ -154,7 +154,7 @@ def ml_secret(document: Dockerfile) -> Iterator[Spot]:
         elif entry.keyword != "ENV":
             continue
         for name, value in entry.pairs:
-            if is_secret_value(name, value.value):
+            if is_credential(name, value.value):
                 yield Spot(
                     start=entry.offset(value.start) if value.text else entry.start,
                     message=f"{name} holds a credential that stays in the image's history: give "
