@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from lading.cli.building import parse_platform
 from lading.cli.drivers import parse_driver
 from lading.cli.explain import parse_gpu
+from lading.cli.format import format_count
+from lading.cli.lint_words import closing_line, explain_rule, say_passed_over
 from lading.cli.parser import Parser
 from lading.cli.session import Session
 from lading.errors import OutsideError, UsageError
@@ -33,6 +35,7 @@ EXAMPLES = """Examples:
   lading lint --format sarif            for code scanning
   lading lint --baseline lint.json      only what is new
   lading lint --severity LDD001=off
+  lading lint --explain LDD001          the page of a rule
   lading lint --hadolint                with the generic rules of hadolint
   lading lint registry.example/team/app:1.4 --driver 535 --gpu sm_86     a built image"""
 
@@ -101,6 +104,12 @@ def add_arguments(parser: Parser) -> None:
         help="of images: say what has no code for this GPU: sm_86",
     )
     parser.flag("--dry-run", variable="LADING_LINT_DRY_RUN", help="with --fix: only show the diff")
+    parser.option(
+        "--explain",
+        variable="LADING_LINT_EXPLAIN",
+        metavar="RULE",
+        help="print the page of a rule and look at nothing",
+    )
     parser.flag(
         "--hadolint",
         variable="LADING_LINT_HADOLINT",
@@ -112,11 +121,9 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     from lading.inspect.lint.engine import lint_files
     from lading.inspect.lint.settings import ProjectSettings
 
-    if options.write_baseline and not options.baseline:
-        raise UsageError(
-            "--write-baseline needs --baseline FILE",
-            hints=("lading lint --baseline lint.json --write-baseline",),
-        )
+    if options.explain:
+        return explain_rule(options.explain, session)
+    _refuse_halves(options)
     images = [word for word in options.paths if is_image(word)]
     paths = [Path(word) for word in options.paths or ["."] if word not in images]
     overrides: dict[str, Severity] = dict(options.severity)
@@ -129,11 +136,8 @@ def execute(options: argparse.Namespace, session: Session) -> int:
     report = lint_files(paths, overrides, projects, with_hadolint=None if mends else with_hadolint)
     of_images = _lint_images(images, options, overrides, projects, report, session)
     report.findings += of_images
-    for path, reason in report.unread:
-        session.printer.note(f"{path} was not read: {reason}")
     if options.write_baseline:
-        _write(Path(options.baseline), json.dumps(sorted({f.key for f in report.findings}), indent=1) + "\n")
-        return 0
+        return _write_baseline(report, options.baseline, len(images), session)
     if options.baseline:
         known = _baseline(Path(options.baseline))
         report.findings = [finding for finding in report.findings if finding.key not in known]
@@ -151,7 +155,33 @@ def execute(options: argparse.Namespace, session: Session) -> int:
         if options.baseline:
             report.findings = [finding for finding in report.findings if finding.key not in known]
     _print(report.findings, options.format, session)
+    say_passed_over(report, session)
+    as_text = options.format == "text" and not session.as_json
+    session.printer.note(closing_line(report, len(images), names_page=as_text))
     return int(report.fails(options.fail_on))
+
+
+def _refuse_halves(options: argparse.Namespace) -> None:
+    """Raises UsageError for an option without the one that it is about."""
+    if options.write_baseline and not options.baseline:
+        raise UsageError(
+            "--write-baseline needs --baseline FILE",
+            hints=("lading lint --baseline lint.json --write-baseline",),
+        )
+    if options.dry_run and not options.fix:
+        raise UsageError(
+            "--dry-run is about --fix, which is not there", hints=("lading lint --fix --dry-run",)
+        )
+
+
+def _write_baseline(report: Report, path: str, images: int, session: Session) -> int:
+    """Two findings that differ in their line alone are one of the baseline."""
+    keys = sorted({finding.key for finding in report.findings})
+    _write(Path(path), json.dumps(keys, indent=1) + "\n")
+    say_passed_over(report, session)
+    session.printer.note(closing_line(report, images, names_page=False))
+    session.printer.note(f"wrote {format_count(len(keys), 'finding')} to {path}")
+    return 0
 
 
 def is_image(word: str) -> bool:
@@ -251,6 +281,8 @@ def _changes(report: Report) -> Iterator[tuple[str, str, str]]:
 
 def _text(path: Path) -> str:
     """Of a file that a mend may make: nothing when it is not there."""
+    if path.exists() and not path.is_file():
+        raise OutsideError(f"{path} cannot be read: it is no regular file", place=str(path))
     try:
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:

@@ -109,6 +109,9 @@ def without_settings(text: str) -> str | None:
 
 def _document(path: Path, report: Report) -> tuple[dict[str, Any] | None, ConfigReport]:
     """A parsed TOML file, or None when it is absent or broken (then the report says where)."""
+    if path.is_fifo():  # nobody may ever write to it
+        report.add(path.name, path.name, "is a pipe, no file")
+        return None, ConfigReport(report, path.name)
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -6,6 +6,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+from lading.inspect.lint.documents import is_candidate
 from lading.inspect.lint.engine import lint_files
 from lading.inspect.lint.model import Severity
 from lading.inspect.lint.rule import all_rules
@@ -16,6 +17,9 @@ FAMILIES = ("LDK", "LDA", "LDP")
 
 
 def said_of(path: Path) -> set[str]:
+    """Nothing of what only lies beside the others, such as a lading.toml."""
+    if not is_candidate(path.name):
+        return set()
     report = lint_files([path], {})
     assert not report.unread, report.unread
     return {finding.rule for finding in report.findings if finding.rule.startswith(FAMILIES)}

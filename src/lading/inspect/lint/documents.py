@@ -58,6 +58,11 @@ def is_dockerfile(name: str) -> bool:
     return _DOCKERFILE.fullmatch(name) is not None and _NOT_ONE.search(name) is None
 
 
+def resembles_candidate(name: str) -> bool:
+    """Whether a file of this name was meant for lint, as far as a hook can tell, and is not looked at."""
+    return _DOCKERFILE.fullmatch(name) is not None or ("requirements" in name and name.endswith(".txt"))
+
+
 def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
     """The documents of a file with what they are. Raises Unreadable; YAML of another kind holds none."""
     if is_dockerfile(name):
@@ -73,7 +78,7 @@ def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
             raise Unreadable(str(error)) from error
         return
     compose = _COMPOSE.fullmatch(name) is not None
-    if not compose and not _may_be_manifest(text):
+    if not compose and not may_be_manifest(text):
         return
     try:
         documents = read_yaml(text)
@@ -86,7 +91,8 @@ def read_documents(name: str, text: str) -> Iterator[tuple[Kind, Any]]:
         yield Kind.MANIFESTS, objects
 
 
-def _may_be_manifest(text: str) -> bool:
+def may_be_manifest(text: str) -> bool:
+    """Whether YAML of this text may hold an object of Kubernetes; a template does not yet."""
     return "apiVersion" in text and "kind" in text and _TEMPLATE.search(text) is None
 
 
@@ -101,7 +107,7 @@ def objects_beside(around: Surroundings) -> tuple[Value, ...]:
     for name in sorted(set(names) - {around.name}):
         text = around.folder.read(name) or ""
         try:
-            documents = read_yaml(text) if _may_be_manifest(text) else ()
+            documents = read_yaml(text) if may_be_manifest(text) else ()
         except NotYaml:
             continue  # it is named when it is linted itself
         found += [part for document in documents for part in _objects(document)]

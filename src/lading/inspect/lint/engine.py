@@ -1,26 +1,24 @@
 """Files in, findings out: reads, asks each rule, drops what is ignored, sorts.
 
-Knows no rule by name. `lint_text` is pure; `find_files` and `lint_files` read the file system.
+Knows no rule by name. `lint_text` is pure; `lint_files` reads the file system.
 """
 
 from __future__ import annotations
 
 import bisect
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lading.errors import OutsideError, UsageError
-from lading.inspect.lint.documents import Unreadable, is_candidate, is_dockerfile, read_documents
+from lading.errors import OutsideError
+from lading.inspect.lint.documents import Unreadable, is_dockerfile, read_documents
 from lading.inspect.lint.ignores import is_ignored, read_ignores
 from lading.inspect.lint.model import Finding, Severity
 from lading.inspect.lint.rule import all_rules
 from lading.inspect.lint.settings import LintSettings, ProjectSettings
 from lading.inspect.lint.surroundings import Neighbourhood, Surroundings
+from lading.inspect.lint.walk import LARGEST_BYTES, Found, find_files
 
-_SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "site-packages"})
-_LARGEST_BYTES = 2_000_000
 NO_REASON = "LDL001"
 """The engine's own finding: an ignore without a reason."""
 
@@ -31,10 +29,20 @@ class Report:
 
     findings: list[Finding] = field(default_factory=list)
     unread: list[tuple[str, str]] = field(default_factory=list)
+    place: Found = field(default_factory=Found)
     texts: dict[str, str] = field(default_factory=dict)
     """Of the files with findings, as they were read."""
     limits: dict[str, Severity] = field(default_factory=dict)
     """Of the files with findings: from which level on their project fails."""
+
+    @property
+    def unread_files(self) -> frozenset[str]:
+        return frozenset(path for path, _ in self.unread)
+
+    @property
+    def read_count(self) -> int:
+        """How many files were looked at."""
+        return sum(str(path) not in self.unread_files for path in self.place.files)
 
     def fails(self, limit: Severity | None) -> bool:
         """Whether a finding is as bad as `limit`, or as its own project's where that is None."""
@@ -43,21 +51,6 @@ class Report:
             if held is not Severity.OFF and finding.severity >= held:
                 return True
         return False
-
-
-def find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files named outright, and candidates in folders, in one order. Raises UsageError for a path that
-    is not there.
-    """
-    for path in paths:
-        if path.is_dir():
-            for folder, folders, names in os.walk(path):
-                folders[:] = sorted(name for name in folders if name not in _SKIPPED)
-                yield from (Path(folder, name) for name in sorted(names) if is_candidate(name))
-        elif path.exists():
-            yield path
-        else:
-            raise UsageError(f"{path} is not there", hints=("lading lint .",))
 
 
 def lint_files(
@@ -72,7 +65,8 @@ def lint_files(
 
     Raises UsageError, OutsideError and ConfigError.
     """
-    report, files = Report(), list(dict.fromkeys(find_files(paths)))
+    place = find_files(paths)
+    report, files = Report(place=place), list(place.files)
     dockerfiles = [path for path in files if is_dockerfile(path.name)]
     asked = [path for path in dockerfiles if with_hadolint is not None and with_hadolint(path)]
     if not asked:
@@ -106,7 +100,7 @@ def _own_findings(
     read: dict[str, tuple[str, LintSettings]] = {}
     for path in files:
         try:
-            if path.stat().st_size > _LARGEST_BYTES:
+            if path.stat().st_size > LARGEST_BYTES:
                 report.unread.append((str(path), "it is larger than 2 MB"))
                 continue
             text = path.read_bytes().decode("utf-8")
@@ -114,7 +108,7 @@ def _own_findings(
             report.unread.append((str(path), "it is not UTF-8"))
             continue
         except FileNotFoundError:
-            continue  # a link that leads nowhere
+            continue  # it has gone since it was found
         except OSError as error:
             raise OutsideError(f"{path} cannot be read: {error.strerror}", place=str(path)) from error
         try:

@@ -79,7 +79,7 @@ def _settings_in(folder: Path) -> LintSettings | None:
 def _has_table(path: Path) -> bool:
     """Whether a `pyproject.toml` has `[tool.lading]`. One that is no TOML is named when it is linted."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8") if path.is_file() else "")
     except (OSError, ValueError, RecursionError):
         return False
     tool = document.get("tool")
