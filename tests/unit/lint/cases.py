@@ -101,7 +101,7 @@ DOCKERFILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             SLIM + "ENV API_TOKEN=abc123secret\n",
         ),
         (
-            SLIM + "ENV API_TOKEN=changeme DB_PASSWORD=password123 SECRET_KEY=xxxx1234xxxx\n",
+            SLIM + "ENV API_TOKEN=changeme DB_PASSWORD=password123 SECRET=app-v1-secret\n",
             SLIM
             + "ENV API_TOKEN_FILE=/run/secrets/t0ken EOS_TOKEN=endoftext151643 TOKEN=arn:aws:s3:1a2b3c\n",
             SLIM
@@ -252,7 +252,7 @@ COMPOSE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             service("    environment:\n      - DB_PASSWORD=${DB_PASSWORD:-a1b2c3d4}\n"),
             service(
-                "    environment: {DB_PASSWORD: postgres, API_KEY: your-key-1234, TOKEN: xxx123xxx456}\n"
+                "    environment: {DB_PASSWORD: airflow2024, API_KEY: sk-1234567890, TOKEN: xxx123xxx456}\n"
             ),
             service("    environment:\n      HF_TOKEN: ${HF_TOKEN:?}\n"),
             service("    environment:\n      - HF_TOKEN\n"),

@@ -14,7 +14,7 @@ _VARIABLES = frozenset(
     """.split()  # noqa: SIM905 one text: these are not variables that lading reads
 )
 _PLACEHOLDER = re.compile(
-    r"$|[$<{\[%]|.*(?:your|change|replace|example|dummy|placeholder|xxx|\*\*\*|\.\.\.|test|fake|none|null|token|key|here|empty|todo|secret|password)",
+    r"$|[$<{\[%]|.*(?:your|change|replace|example|dummy|placeholder|xxx|\*\*\*|\.\.\.|test|fake|none|null|token|key|here|empty|require|todo|secret|password)",
     re.IGNORECASE,
 )
 
@@ -39,10 +39,12 @@ _OF_A_TOKENIZER = re.compile(
 )
 _NO_CREDENTIAL = re.compile(
     r"[<\[%|]|.*(?:[\s$*{}<>]|\.\.\.|://|xxx|your|change|replace|example|sample|dummy|placeholder|test|fake|none|null"
-    r"|here|empty|todo|insert|insecure|default|demo|local|build|dev)|[a-z][a-z+._-]*:|[/~.]|projects/",
+    r"|here|empty|require|todo|insert|insecure|default|demo|local|build|dev)|[a-z][a-z+._-]*:|[/~.]|projects/",
     re.IGNORECASE,
 )
 """Placeholders, references to where a credential is kept, paths."""
+_NAME_OF_ONE = re.compile(r"(?:[a-z]+|v?\d+)(?:[-_](?:[a-z]+|v?\d+))+", re.IGNORECASE)
+"""Words and versions, `app-v1-secret`: what a store of secrets calls it."""
 _USUAL_WORDS = re.compile(
     r"password|passwd|pass|secret|token|api|key|admin|minio|postgres|mysql|redis|root|user|guest|my|pwd",
     re.IGNORECASE,
@@ -59,8 +61,8 @@ def named_credential(name: str) -> bool:
 
 
 def is_credential(name: str, value: str) -> bool:
-    """A secret value, or under a credential's name one of letters and digits that is more than the usual
-    words with a number: `password123` and `minio123` stand in for what is set later.
+    """A secret value, or under a credential's name one that mixes letters and digits. A word with a number
+    behind it (`password123`, `airflow2024`) stands in for what is set later.
     """
     if is_secret_value(name, value):
         return True
@@ -68,8 +70,8 @@ def is_credential(name: str, value: str) -> bool:
         return False
     if len(value) < 8 or _NO_CREDENTIAL.match(value):
         return False
-    left = _USUAL_WORDS.sub("", value)
-    return len(left) >= 6 and re.search("[A-Za-z]", left) is not None and re.search("[0-9]", left) is not None
+    runs = re.findall("[A-Za-z]+|[0-9]+", re.sub("[^A-Za-z0-9]", "", value))
+    return len(runs) >= 3 and len(_USUAL_WORDS.sub("", value)) >= 6 and not _NAME_OF_ONE.fullmatch(value)
 
 
 def is_secret_value(name: str, value: str) -> bool:
