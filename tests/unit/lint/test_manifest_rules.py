@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,13 @@ def test_each_document_of_a_file_and_each_object_of_a_list_is_read() -> None:
     assert found(f"{one}---\n{one}---\nkind: Note\n") == ["LDK003", "LDK003"]
     listed = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": [yaml.safe_load(one)]})
     assert found(listed) == ["LDK003"]
+
+
+def test_a_claim_that_is_named_by_no_text_is_no_finding(tmp_path: Path) -> None:
+    one, other = CASES["LDK012"][0][0]
+    (tmp_path / "pods.yaml").write_text(STYLES["block"](one) + "---\n" + STYLES["block"](other))
+    assert "LDK012" in {finding.rule for finding in lint_files([tmp_path], {}).findings}
+    text = (tmp_path / "pods.yaml").read_text()
+    for odd in ("[]", "{}", "1"):
+        (tmp_path / "pods.yaml").write_text(re.sub(r"claimName: \S+", f"claimName: {odd}", text))
+        assert "LDK012" not in {finding.rule for finding in lint_files([tmp_path], {}).findings}

@@ -43,7 +43,7 @@ def shared_claim(documents: tuple[Value, ...], around: Surroundings) -> Iterator
             if count < 2 or {"affinity", "nodeName", "nodeSelector"} & pod.spec.members.keys():
                 continue
             names = (volume.get("persistentVolumeClaim", "claimName") for volume in pod.volumes.values())
-            asking += [(count, name) for name in names if name is not None]
+            asking += [(count, name) for name in names if name is not None and isinstance(name.data, str)]
     if not asking:
         return
     claims = {
