@@ -9,7 +9,6 @@ from lading.image.output.purl import image_purl
 from lading.image.output.sbom import Licence, serial_number
 from lading.inspect.explain.explanation import Explanation, shown
 from lading.inspect.explain.packages import Package
-from lading.inspect.image.model import ImageEvidence
 from lading.oci.json import canonical_json
 
 _SYSTEMS = {"deb": ("debian", "architecture"), "apk": ("alpine", "A"), "rpm": ("redhat", "arch")}
@@ -20,7 +19,7 @@ def image_sbom(explanation: Explanation) -> bytes:
     """Packages that are seen in the image, with who requires whom."""
     image = explanation.image
     digest = image.digest or image.config_digest
-    release = _release(image)
+    release = image.os_release
     held = {package_purl(p, release): p for p in explanation.packages.packages if not p.gone}
     names = {(p.kind, p.name): reference for reference, p in held.items()}
     name = shown(image.name.partition("@")[0])
@@ -71,15 +70,6 @@ def package_purl(package: Package, release: dict[str, str]) -> str:
         qualifiers += [("distro", release.get("VERSION_CODENAME", ""))]
     words = "&".join(f"{key}={quote(value, safe='')}" for key, value in qualifiers if value)
     return f"pkg:{package.kind}/{system}/{name}@{version}" + (f"?{words}" if words else "")
-
-
-def _release(image: ImageEvidence) -> dict[str, str]:
-    release: dict[str, str] = {}
-    for layer in image.layers:
-        for document in layer.documents.values():
-            if document["kind"] == "os-release":
-                release |= document["fields"]
-    return release
 
 
 def _component(reference: str, package: Package) -> dict[str, Any]:

@@ -151,5 +151,15 @@ class ImageEvidence:
         """Whether any layer is compressed where it was found; Docker's archives have them plain."""
         return any(layer.packing is not Packing.PLAIN for layer in self.layers)
 
+    @property
+    def os_release(self) -> dict[str, str]:
+        """What the system says of itself; later layers have the last word."""
+        release: dict[str, str] = {}
+        for layer in self.layers:
+            for document in layer.documents.values():
+                if document["kind"] == "os-release":
+                    release |= document["fields"]
+        return release
+
     def member(self, where: Where) -> Member:
         return self.layers[where.layer].members[where.member]

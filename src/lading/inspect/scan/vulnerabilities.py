@@ -54,7 +54,7 @@ class Subjects:
 def find_subjects(explanation: Explanation) -> Subjects:
     held: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     unjudged: dict[str, int] = defaultdict(int)
-    release = _release(explanation)
+    release = explanation.image.os_release
     system = _system(release)
     kinds = {package.kind for package in explanation.packages.packages if not package.gone}
     if release.get("ID") and not kinds & {"deb", "apk", "rpm"}:
@@ -88,16 +88,6 @@ def source_of(package: Package) -> tuple[str, str]:
     if match is None:
         return package.name, package.version
     return match[1], match[2] or package.version
-
-
-def _release(explanation: Explanation) -> dict[str, str]:
-    """os-release; later layers have the last word."""
-    release: dict[str, str] = {}
-    for layer in explanation.image.layers:
-        for document in layer.documents.values():
-            if document["kind"] == "os-release":
-                release |= document["fields"]
-    return release
 
 
 def _system(release: Mapping[str, str]) -> str:
