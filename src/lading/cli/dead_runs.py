@@ -52,15 +52,20 @@ def explain_run(word: str, project: str | None, session: Session) -> tuple[Findi
     session.line(f"run {row.run_id[:8]} of {row.task}{whose}, {age(row.at)}: {_state(row, evidence)}")
     for finding in findings:
         perhaps = "" if finding.certain else "perhaps "
-        session.line(f"{perhaps}{finding.cause}: {finding.title}")
-        for line in finding.proof:
-            session.line(f"  {line}")
-        session.line(f"  remedy  {finding.remedy}")
-        if finding.remedy != finding.explain:
-            session.line(f"  more    {finding.explain}")
+        print_finding(finding, perhaps, session)
     if not findings:
         session.printer.note(f"nothing found; what it wrote: lading logs {row.run_id[:8]}")
     return findings
+
+
+def print_finding(finding: Finding, lead: str, session: Session) -> None:
+    """`lead` stands before the cause: how bad it is, or how certain."""
+    session.line(f"{lead}{finding.cause}: {finding.title}")
+    for line in finding.proof:
+        session.line(f"  {line}")
+    session.line(f"  remedy  {finding.remedy}")
+    if finding.remedy != finding.explain:
+        session.line(f"  more    {finding.explain}")
 
 
 def _state(row: RunRow, evidence: RunEvidence) -> str:

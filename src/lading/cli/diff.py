@@ -6,9 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lading.cli.budget import add_limit_options, check_sizes
-from lading.cli.building import parse_platform
 from lading.cli.format import format_count, format_size
-from lading.cli.inspected import FORMS, read_words
+from lading.cli.inspected import FORMS, add_platform, read_words
 from lading.cli.parser import Parser
 from lading.cli.session import Session
 
@@ -28,13 +27,7 @@ _ROWS = 12
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("before", metavar="A", help=FORMS)
     parser.add_argument("after", metavar="B", help="the same")
-    parser.option(
-        "--platform",
-        variable="LADING_PLATFORM",
-        metavar="OS/ARCH",
-        convert=parse_platform,
-        help="which image of several: linux/amd64 or linux/arm64; default: this host's",
-    )
+    add_platform(parser)
     parser.flag("--exit-code", variable="LADING_EXIT_CODE", help="exit with 1 where the images differ")
     parser.flag("--all", variable="LADING_ALL", help="every change, not only the largest")
     add_limit_options(parser, before="A")

@@ -110,13 +110,10 @@ def print_findings(findings: tuple[Finding, ...], session: Session) -> None:
     if session.as_json:
         session.document({"type": "doctor", "findings": [finding.as_json() for finding in findings]})
         return
+    from lading.cli.dead_runs import print_finding
+
     for finding in findings:
-        session.line(f"{finding.severity.label} {finding.cause}: {finding.title}")
-        for line in finding.proof:
-            session.line(f"  {line}")
-        session.line(f"  remedy  {finding.remedy}")
-        if finding.remedy != finding.explain:
-            session.line(f"  more    {finding.explain}")
+        print_finding(finding, f"{finding.severity.label} ", session)
     if not findings:
         session.printer.note("nothing found")
 

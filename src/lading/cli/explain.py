@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lading.cli.budget import add_limit_options, check_sizes
-from lading.cli.building import parse_platform
 from lading.cli.format import format_count, format_seconds, format_size
-from lading.cli.inspected import FORMS, read_words, sharing_images
+from lading.cli.inspected import FORMS, add_platform, read_words, sharing_images
 from lading.cli.parser import Parser
 from lading.cli.session import Session
 from lading.errors import OutsideError, UsageError
@@ -39,13 +38,7 @@ _BAR = 16
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("image", metavar="IMAGE", nargs="?", help=FORMS)
-    parser.option(
-        "--platform",
-        variable="LADING_PLATFORM",
-        metavar="OS/ARCH",
-        convert=parse_platform,
-        help="which image of several: linux/amd64 or linux/arm64; default: this host's",
-    )
+    add_platform(parser)
     parser.option(
         "--why", variable="LADING_WHY", metavar="PACKAGE", help="only say which packages brought this one in"
     )

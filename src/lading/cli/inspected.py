@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lading.cli.building import parse_platform
+from lading.cli.parser import Parser
 from lading.cli.session import Session
 from lading.errors import DigestMismatch, EngineError, StoreError, UsageError
 
@@ -29,6 +31,17 @@ FORMS = (
     "a target, a digest or tag in the store, HOST/REPOSITORY:TAG, oci:DIR, oci-archive:FILE,"
     " docker-archive:FILE, docker:NAME or podman:NAME"
 )
+
+
+def add_platform(parser: Parser) -> None:
+    """Of commands that look into an image."""
+    parser.option(
+        "--platform",
+        variable="LADING_PLATFORM",
+        metavar="OS/ARCH",
+        convert=parse_platform,
+        help="which image of several: linux/amd64 or linux/arm64; default: this host's",
+    )
 
 
 def read_words(words: str | None, platform: str | None, session: Session) -> ImageEvidence:

@@ -10,9 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lading.cli.building import parse_platform
 from lading.cli.format import format_count, format_size
-from lading.cli.inspected import FORMS, default_platform, find_source
+from lading.cli.inspected import FORMS, add_platform, default_platform, find_source
 from lading.cli.parser import Parser, one_of
 from lading.cli.session import Session
 from lading.errors import GateFailed, GateInconclusive, UsageError
@@ -43,13 +42,7 @@ _ALLOWED_DAYS = 90
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("image", metavar="IMAGE", nargs="?", help=FORMS)
-    parser.option(
-        "--platform",
-        variable="LADING_PLATFORM",
-        metavar="OS/ARCH",
-        convert=parse_platform,
-        help="which image of several: linux/amd64 or linux/arm64; default: this host's",
-    )
+    add_platform(parser)
     parser.option(
         "--only",
         variable="LADING_SCAN_ONLY",
